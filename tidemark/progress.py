@@ -1,0 +1,30 @@
+"""What long work says while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A moment of a step. Speeds and ETAs are for whoever shows it to work out."""
+
+    phase: str
+    """What is being done, in a few words: ``restoring``, ``waiting for the server``, ``replicating``."""
+    done: int
+    """How much is done, in ``unit``; never goes down within a phase."""
+    total: int | None
+    """How much there is to do, in ``unit``; None while that is unknown."""
+    unit: str
+    """``B`` (bytes of database files), ``transactions`` or ``seconds``."""
+    detail: str = ""
+    """Anything else worth seeing, e.g. ``3 s behind``."""
+
+
+ProgressCallback = Callable[[Progress], None]
+"""Called from any thread, a few times a second at most; it must be quick and must not raise."""
+
+
+def ignore(progress: Progress) -> None:
+    """The callback of those who do not watch."""
