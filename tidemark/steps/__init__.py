@@ -1,0 +1,29 @@
+"""What a run does, step by step: restore, catchup, stop, upload. No Celery and no Redis in here.
+
+Each step is a module with a ``run(run, progress=..., guard=...)`` that returns a frozen result. A step that is asked
+twice does its work once: its result stands in the run's folder.
+"""
+
+from tidemark.steps import backup, catchup, cleanup, restore, stop, upload
+from tidemark.steps.cleanup import discard, runs_on_disk
+from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
+from tidemark.steps.run import Guard, Run, RunOnDisk, always
+
+__all__ = [
+    "CatchupResult",
+    "Guard",
+    "RestoreResult",
+    "Run",
+    "RunOnDisk",
+    "StopResult",
+    "UploadResult",
+    "always",
+    "backup",
+    "catchup",
+    "cleanup",
+    "discard",
+    "restore",
+    "runs_on_disk",
+    "stop",
+    "upload",
+]

@@ -1,0 +1,87 @@
+"""The four steps in one process, without a fleet: for cron, a Kubernetes Job, a person at a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tidemark.config import Settings
+from tidemark.errors import LeaseHeld, TidemarkError
+from tidemark.progress import ProgressCallback
+from tidemark.steps import catchup, cleanup, restore, stop, upload
+from tidemark.steps.results import StepResult, UploadResult
+from tidemark.steps.run import Run, scratch_error
+
+log = logging.getLogger(__name__)
+
+STEPS = ("restore", "catchup", "stop", "upload")
+
+
+def run(
+    settings: Settings,
+    config_path: Path,
+    shard_name: str,
+    *,
+    first_backup: str | None = None,
+    force: bool = False,
+    progress: Callable[[str], ProgressCallback],
+    finished: Callable[[StepResult], None],
+) -> UploadResult:
+    """Backs up one shard, here and now. ``progress`` gives each step its callback, ``finished`` gets each result.
+    However it ends, nothing is left behind: no server, no folder, no half backup."""
+    settings.find_shard(shard_name)
+    with _alone(settings, shard_name):
+        _sweep(settings, shard_name)
+        run = Run.create(settings, config_path, shard_name, first_backup=first_backup, force=force)
+        try:
+            finished(restore.run(run, progress=progress("restore")))
+            finished(catchup.run(run, progress=progress("catchup")))
+            finished(stop.run(run, progress=progress("stop")))
+            result = upload.run(run, progress=progress("upload"))
+        except BaseException:
+            cleanup.run(run.folder)
+            _discard(settings, shard_name, run.id)
+            raise
+        finished(result)
+        return result
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings, shard_name: str) -> Iterator[None]:
+    """One run of a shard at a time on this machine; the kernel gives the lock back however the process ends."""
+    path = settings.node.scratch / "locks" / f"{shard_name}.lock"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise scratch_error(settings, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LeaseHeld(
+                f"{shard_name} is being backed up by another `tidemark backup` on this machine",
+                "wait until it has ended",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(settings: Settings, shard_name: str) -> None:
+    """Removes what a killed ``tidemark backup`` of this shard has left: holding the lock, there is no other."""
+    for folder, left in cleanup.runs_on_disk(settings):
+        if left and left.shard == shard_name and not left.node_id:
+            log.warning("%s: removing what run %s has left in %s", shard_name, left.run_id, folder)
+            cleanup.run(folder)
+            _discard(settings, shard_name, left.run_id)
+
+
+def _discard(settings: Settings, shard_name: str, run_id: str) -> None:
+    """Packs of a failed run are rubbish, not harm: what cannot be deleted now is pruned later."""
+    with contextlib.suppress(TidemarkError):
+        cleanup.discard(settings, shard_name, run_id)

@@ -1,0 +1,41 @@
+"""After a run, however it ended: no server, no folder, no packs that nobody refers to."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from tidemark import mysql
+from tidemark.config import Settings
+from tidemark.errors import RunError
+from tidemark.steps import rooms
+from tidemark.steps.run import RunOnDisk, read_run, runs_folder
+
+log = logging.getLogger(__name__)
+
+
+def run(folder: Path) -> None:
+    """Stops the run's server if it still lives and removes the folder. Does nothing when both are gone."""
+    if mysql.kill_leftover(folder):
+        log.warning("stopped a private server that was left over in %s", folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        raise RunError(f"{folder} cannot be removed", "see who owns the files in it, and remove it by hand")
+
+
+def discard(settings: Settings, shard_name: str, run_id: str) -> None:
+    """Deletes what a failed run has stored. A run that has committed its backup keeps everything."""
+    rooms.open_repository(settings).shard(shard_name).discard_run(run_id)
+
+
+def runs_on_disk(settings: Settings) -> list[tuple[Path, RunOnDisk | None]]:
+    """Every folder below the scratch folder's ``runs`` with what it says of its run; None when it says nothing."""
+    folder = runs_folder(settings)
+    found: list[tuple[Path, RunOnDisk | None]] = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            found.append((path, read_run(path)))
+        except RunError:
+            found.append((path, None))
+    return found

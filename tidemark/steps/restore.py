@@ -1,0 +1,143 @@
+"""Restore: from the newest backup, or from the shard's first-backup policy, to a data folder at a known position."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+
+from tidemark import mysql
+from tidemark.errors import NoBackup, SourceError, SourceUnfit
+from tidemark.progress import ProgressCallback, ignore
+from tidemark.repository import Backup, ShardRepository
+from tidemark.steps import rooms
+from tidemark.steps.results import CatchupResult, RestoreResult, StopResult
+from tidemark.steps.run import Guard, Known, Run, always
+
+log = logging.getLogger(__name__)
+
+
+def run(run: Run, *, progress: ProgressCallback = ignore, guard: Guard = always) -> RestoreResult:
+    """Makes the run's data folder. A half-written one is continued: only blocks that differ are fetched."""
+    if done := run.recall(RestoreResult):
+        return done
+    began = time.monotonic()
+    guard()
+    backups = rooms.shard_backups(run)
+    newest = backups.newest()
+    if newest and not run.on_disk.force and (reason := _too_young(newest, run.settings.cycle.min_interval)):
+        result = RestoreResult(run=run.id, shard=run.shard.name, skipped=f"{run.shard.name}: {reason}")
+    elif newest:
+        result = _from_backup(run, backups, newest, progress)
+        Known(run.settings, run.shard.name).remember(newest.number)
+    else:
+        result = _first(run, progress)
+    seconds = round(time.monotonic() - began, 3)
+    return run.record(result.model_copy(update={"seconds": seconds, "started_at": run.on_disk.started_at}))
+
+
+def again(void: Run, *, progress: ProgressCallback = ignore, guard: Guard = always) -> RestoreResult:
+    """Restores once more because the data folder has become void. Later steps count as not done."""
+    log.warning("%s: the private server died uncleanly; run %s goes back to restore", void.shard.name, void.id)
+    mysql.kill_leftover(void.folder)
+    void.forget(RestoreResult, CatchupResult, StopResult)
+    return run(void, progress=progress, guard=guard)
+
+
+def _too_young(newest: Backup, min_interval: timedelta) -> str:
+    age = datetime.now(UTC) - newest.finished_at
+    if age >= min_interval:
+        return ""
+    return (
+        f"backup {newest.number} is {_short(age)} old, and the configuration asks for none before "
+        f"{_short(min_interval)} (cycle.min_interval)"
+    )
+
+
+def _short(span: timedelta) -> str:
+    return str(timedelta(seconds=int(span.total_seconds())))
+
+
+def _from_backup(run: Run, backups: ShardRepository, newest: Backup, progress: ProgressCallback) -> RestoreResult:
+    flavour = rooms.find_flavour(run.settings, newest.flavour)
+    flavour.check_can_open(newest.server_version)
+    server = rooms.private_server(run, flavour, newest.variables)
+    restored = backups.restore(
+        newest, server.data, threads=run.settings.node.threads, progress=progress, reuse=server.data.exists()
+    )
+    server.mark_cold()
+    return RestoreResult(
+        run=run.id,
+        shard=run.shard.name,
+        flavour=flavour.name,
+        backup=newest.number,
+        position=newest.position,
+        variables=newest.variables,
+        bytes=restored.bytes,
+        fetched_bytes=restored.fetched_bytes,
+    )
+
+
+def _first(run: Run, progress: ProgressCallback) -> RestoreResult:
+    """There is no backup yet: what the operator said for this run counts before the configuration."""
+    policy = run.on_disk.first_backup or run.shard.first_backup
+    known = Known(run.settings, run.shard.name).newest()
+    if policy == "refuse" or (known is not None and run.on_disk.first_backup is None):
+        seen = f", though this node knows of backup {known}" if known is not None else ""
+        raise NoBackup(
+            f"{run.shard.name}: {run.settings.repository.url} holds no backup of it{seen}",
+            f"check [repository] url; to start from nothing: tidemark backup {run.shard.name} --first-backup clone "
+            f'(or set first_backup = "clone", "replay" or "empty" for a new shard)',
+        )
+    log.info("%s: no backup yet; making the first one by %s", run.shard.name, policy)
+    if policy == "empty":
+        return _empty(run, progress)
+    source_endpoint = rooms.endpoint(run.shard, run.config_path)
+    with mysql.connect(source_endpoint, flavour=run.shard.flavour) as source:
+        source.check_fit()
+        if policy == "replay":
+            source.check_replayable()
+        flavour = rooms.find_flavour(run.settings, source.flavour)
+        flavour.check_can_open(source.version)
+        variables = source.variables()
+    server = rooms.private_server(run, flavour, variables)
+    server.initialise(progress)
+    position = ""
+    if policy == "clone":
+        server.start(progress)
+        position = server.first_copy(source_endpoint, progress)
+    return RestoreResult(
+        run=run.id,
+        shard=run.shard.name,
+        flavour=flavour.name,
+        first_backup=policy,
+        position=position,
+        variables=variables,
+    )
+
+
+def _empty(run: Run, progress: ProgressCallback) -> RestoreResult:
+    """A new shard: an empty server and the operator's statements. It must not shadow data that is already there."""
+    if run.shard.init_sql_file is None or run.shard.flavour == "auto":
+        raise NoBackup(
+            f"{run.shard.name}: an empty first backup needs init_sql_file and a flavour",
+            'set init_sql_file = "..." and flavour = "mysql" or "mariadb" for the shard',
+        )
+    try:
+        with mysql.connect(rooms.endpoint(run.shard, run.config_path), flavour=run.shard.flavour) as source:
+            position = source.position()
+    except SourceUnfit:
+        raise
+    except SourceError:
+        position = ""  # the new shard's primary need not be there yet: it is often made from this very backup
+    if position:
+        raise NoBackup(
+            f'{run.shard.name}: first_backup is "empty", but its primary is already at {position}',
+            'use first_backup = "clone", or "replay" while it still has its binary logs from the start',
+        )
+    flavour = rooms.find_flavour(run.settings, run.shard.flavour)
+    server = rooms.private_server(run, flavour, {})
+    server.initialise(progress)
+    server.start(progress)
+    server.run_script(run.shard.init_sql_file)
+    return RestoreResult(run=run.id, shard=run.shard.name, flavour=flavour.name, first_backup="empty")

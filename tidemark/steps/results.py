@@ -1,0 +1,93 @@
+"""What each step returns, writes into the run's folder, and reports to the fleet. Never a secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StepResult(BaseModel):
+    """The part that all steps share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    step: ClassVar[str]
+
+    run: str
+    """The run's id."""
+    shard: str
+    skipped: str = ""
+    """Why there was nothing to do; empty when there was."""
+    seconds: float = 0.0
+    """How long the step took."""
+
+
+class RestoreResult(StepResult):
+    """A data folder at a known position, or the reason why this run has nothing to do."""
+
+    step = "restore"
+
+    flavour: str = ""
+    backup: int | None = None
+    """The number of the backup that was restored; None for a first backup."""
+    first_backup: str | None = None
+    """How the first data folder was made: ``clone``, ``replay`` or ``empty``."""
+    position: str = ""
+    """The GTID position that the data folder is at."""
+    variables: dict[str, str] = {}
+    """Server variables that the data folder cannot do without."""
+    started_at: datetime | None = None
+    """When the run began, UTC."""
+    bytes: int = 0
+    """Bytes of database files that were written."""
+    fetched_bytes: int = 0
+    """Bytes that came from the repository."""
+
+
+class CatchupResult(StepResult):
+    """A running private server that has reached the checkpoint."""
+
+    step = "catchup"
+
+    source: str = ""
+    """Where the transactions came from, ``host:port``; empty when none were asked for."""
+    server_version: str = ""
+    """The private server's version."""
+    start: str = ""
+    """The position before."""
+    checkpoint: str = ""
+    """The source's position when the catch-up started: the position to reach."""
+    position: str = ""
+    """The position reached."""
+    transactions: int = 0
+    """Transactions between the two."""
+
+
+class StopResult(StepResult):
+    """A cold data folder and its exact position."""
+
+    step = "stop"
+
+    position: str = ""
+    tolerated: tuple[str, ...] = ()
+    """Errors of the operator's own statements that ``sql_fail_on_error = false`` let pass."""
+
+
+class UploadResult(StepResult):
+    """A new full backup, committed and read back."""
+
+    step = "upload"
+
+    number: int | None = None
+    position: str = ""
+    checkpoint: str = ""
+    finished_at: datetime | None = None
+    bytes: int = 0
+    """Bytes of database files that the backup holds."""
+    stored_bytes: int = 0
+    """Bytes that this run added to the repository."""
+    pruned: tuple[int, ...] = ()
+    """The numbers of the backups that were pruned."""
+    prune_error: str = ""
+    """Why pruning failed; the backup itself is complete all the same."""

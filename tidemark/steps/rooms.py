@@ -1,0 +1,57 @@
+"""Where a step gets its tools: the rooms that do not know one another meet here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tidemark import files, mysql
+from tidemark.config import Settings, ShardSettings
+from tidemark.repository import MasterKey, Repository, ShardRepository
+from tidemark.shards import StaticTopology
+from tidemark.steps.run import Run
+from tidemark.storage import open_store
+
+
+def open_repository(settings: Settings, *, create: bool = False) -> Repository:
+    """The configured repository, opened with the configured key. ``create`` makes one of an empty place."""
+    key = MasterKey.load(settings.repository.key_file)
+    return Repository.open(open_store(settings.repository.url), key, create=create)
+
+
+def shard_backups(run: Run) -> ShardRepository:
+    """The backups of the run's shard. The first run of all makes the repository."""
+    return open_repository(run.settings, create=True).shard(run.shard.name)
+
+
+def find_flavour(settings: Settings, name: str) -> mysql.Flavour:
+    """A flavour with this node's programs. Raises ``ProgramMissing``."""
+    folder = settings.node.mysql_bin if name == "mysql" else settings.node.mariadb_bin
+    return mysql.find_flavour(name, folder)
+
+
+def endpoint(shard: ShardSettings, config_path: Path) -> mysql.Endpoint:
+    """Where the shard's primary is at this moment, with the account as it is at this moment."""
+    address = StaticTopology(config_path).primary(shard.name)
+    return mysql.Endpoint(
+        host=address.host,
+        port=address.port,
+        user=shard.user,
+        password=files.read_secret(shard.password_file, f"{shard.name}: password_file"),
+        tls=shard.tls,
+        tls_ca=shard.tls_ca,
+    )
+
+
+def private_server(run: Run, flavour: mysql.Flavour, variables: dict[str, str]) -> mysql.PrivateServer:
+    """The run's own server, in the run's folder."""
+    node = run.settings.node
+    options = mysql.ServerOptions(
+        variables=variables,
+        buffer_pool=node.buffer_pool,
+        start_timeout=node.start_timeout.total_seconds(),
+        stop_timeout=node.stop_timeout.total_seconds(),
+        disable_redo_log=run.shard.disable_redo_log,
+        # Without a fleet nobody comes back for a server whose run was killed.
+        die_with_parent=not run.on_disk.node_id,
+    )
+    return mysql.PrivateServer(flavour, run.folder, options)

@@ -1,0 +1,191 @@
+"""A run: one attempt at one shard's next backup, and the folder that holds what it has done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tidemark import files
+from tidemark.config import Settings, ShardSettings
+from tidemark.errors import DiskFull, RunError
+from tidemark.steps.results import StepResult
+
+Guard = Callable[[], None]
+"""Raises ``LeaseLost`` when the run no longer owns its shard; asked at safe points and before anything is committed."""
+
+Result = TypeVar("Result", bound=StepResult)
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_RECORD = "run.json"
+
+
+def always() -> None:
+    """The guard of a run that nobody can take the shard from."""
+
+
+class RunOnDisk(BaseModel):
+    """What ``run.json`` says: enough to continue a run, or to clean up after it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    shard: str
+    node_id: str
+    """The node that works in this folder; empty for ``tidemark backup``, which needs no fleet."""
+    started_at: datetime
+    first_backup: str | None = None
+    """What the operator or the fleet said about a first backup, over the configuration."""
+    force: bool = False
+    """Whether the operator wants a backup however young the newest one is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run and all that its steps need to know."""
+
+    on_disk: RunOnDisk
+    shard: ShardSettings
+    settings: Settings
+    config_path: Path
+    folder: Path
+    """``<scratch>/runs/<run-id>``, mode 0700, this run's alone."""
+
+    @property
+    def id(self) -> str:
+        return self.on_disk.run_id
+
+    @classmethod
+    def create(
+        cls,
+        settings: Settings,
+        config_path: Path,
+        shard_name: str,
+        *,
+        node_id: str = "",
+        first_backup: str | None = None,
+        force: bool = False,
+    ) -> Run:
+        """Starts a run: a new id and an empty folder. Raises ``UnknownShard``, or ``RunError`` for an unusable
+        scratch folder."""
+        shard = settings.find_shard(shard_name)
+        now = datetime.now(UTC)
+        on_disk = RunOnDisk(
+            run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
+            shard=shard.name,
+            node_id=node_id,
+            started_at=now,
+            first_backup=first_backup,
+            force=force,
+        )
+        run = cls(on_disk, shard, settings, config_path, runs_folder(settings) / on_disk.run_id)
+        try:
+            run.folder.mkdir(mode=0o700, parents=True)
+            files.write_atomically(run.folder / _RECORD, on_disk.model_dump_json().encode())
+        except OSError as error:
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise scratch_error(settings, error) from error
+        return run
+
+    @classmethod
+    def load(cls, settings: Settings, config_path: Path, run_id: str) -> Run:
+        """Finds a run again by its id. Raises ``RunError`` when its folder is gone, ``UnknownShard`` when its
+        shard has left the configuration."""
+        if not _RUN_ID.fullmatch(run_id):
+            raise RunError(f'"{run_id}" is not the id of a run')
+        folder = runs_folder(settings) / run_id
+        on_disk = read_run(folder)
+        return cls(on_disk, settings.find_shard(on_disk.shard), settings, config_path, folder)
+
+    def recall(self, kind: type[Result]) -> Result | None:
+        """What the step returned when it was done before, or None."""
+        try:
+            return kind.model_validate_json((self.folder / f"{kind.step}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise RunError(f"run {self.id}: {kind.step}.json in {self.folder} is damaged") from error
+
+    def expect(self, kind: type[Result]) -> Result:
+        """The same for a step that must have been done: ``RunError`` when it was not."""
+        result = self.recall(kind)
+        if result is None:
+            raise RunError(
+                f"{self.shard.name}: run {self.id} has not done its {kind.step} step",
+                "the steps of a run go restore, catchup, stop, upload; start a new run",
+            )
+        return result
+
+    def record(self, result: Result) -> Result:
+        """Writes a step's result into the folder: from now on the step is done."""
+        try:
+            files.write_atomically(self.folder / f"{result.step}.json", result.model_dump_json().encode())
+        except OSError as error:
+            raise scratch_error(self.settings, error) from error
+        return result
+
+    def forget(self, *kinds: type[StepResult]) -> None:
+        """Makes steps undone, so that they are done again."""
+        for kind in kinds:
+            (self.folder / f"{kind.step}.json").unlink(missing_ok=True)
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Where the runs of every node with this scratch folder work."""
+    return settings.node.scratch / "runs"
+
+
+def read_run(folder: Path) -> RunOnDisk:
+    """What a folder says about its run. Raises ``RunError`` when it is not a run's folder."""
+    try:
+        return RunOnDisk.model_validate_json((folder / _RECORD).read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"there is no run in {folder}", "it has ended, or it belongs to another node") from None
+    except (OSError, ValidationError) as error:
+        raise RunError(f"{folder / _RECORD} cannot be read as the record of a run") from error
+
+
+def scratch_error(settings: Settings, error: OSError) -> RunError:
+    """What an operating system error in the scratch folder means to a person."""
+    where = f"the scratch folder {settings.node.scratch}"
+    if error.errno in files.NO_ROOM:
+        return DiskFull(f"{where} is full: {error.strerror}", "free some room, or set [node] scratch to a larger disk")
+    return RunError(
+        f"{where} cannot be written: {error.strerror} ({error.filename})",
+        f"let {_account()} write there, or set [node] scratch to another folder",
+    )
+
+
+def _account() -> str:
+    return f"the account with uid {os.geteuid()}"
+
+
+class Known:
+    """What this node remembers about a shard's backups, so that a repository that is suddenly empty (a wrong url, a
+    disk that is not mounted) is not taken for a new one."""
+
+    def __init__(self, settings: Settings, shard_name: str) -> None:
+        self._file = settings.node.scratch / "known" / f"{shard_name}.json"
+        self._url = settings.repository.url
+
+    def newest(self) -> int | None:
+        """The number of the newest backup that this node has committed or restored, in this or any repository."""
+        try:
+            return int(json.loads(self._file.read_bytes())["number"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # a view only; the repository and the policy decide
+
+    def remember(self, number: int) -> None:
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.write_atomically(self._file, json.dumps({"number": number, "url": self._url}).encode())

@@ -1,0 +1,55 @@
+"""Stop: from a server at the checkpoint to a cold data folder whose exact position is known."""
+
+from __future__ import annotations
+
+import time
+
+from tidemark.errors import DataFolderVoid
+from tidemark.progress import ProgressCallback, ignore
+from tidemark.steps import catchup, restore, rooms
+from tidemark.steps.results import CatchupResult, RestoreResult, StopResult
+from tidemark.steps.run import Guard, Run, always
+
+
+def run(run: Run, *, progress: ProgressCallback = ignore, guard: Guard = always) -> StopResult:
+    """Returns only after a clean shutdown. A server that died sends the run back to restore and catch-up."""
+    if done := run.recall(StopResult):
+        return done
+    for attempt in range(1, catchup.ATTEMPTS + 1):
+        try:
+            return run.record(_stop(run, progress, guard))
+        except DataFolderVoid:
+            if attempt == catchup.ATTEMPTS:
+                raise
+            restore.again(run, progress=progress, guard=guard)
+            catchup.run(run, progress=progress, guard=guard)
+    raise AssertionError("the loop returns or raises")
+
+
+def _stop(run: Run, progress: ProgressCallback, guard: Guard) -> StopResult:
+    began = time.monotonic()
+    restored = run.expect(RestoreResult)
+    caught = run.expect(CatchupResult)
+    if caught.skipped:
+        return StopResult(run=run.id, shard=run.shard.name, skipped=caught.skipped)
+    guard()
+    flavour = rooms.find_flavour(run.settings, restored.flavour)
+    server = rooms.private_server(run, flavour, restored.variables)
+    server.start(progress)  # adopts the running one; starts it again when it was stopped but that was not recorded
+    tolerated = server.execute_all(
+        run.shard.sql_before_stop,
+        timeout=run.shard.sql_timeout.total_seconds(),
+        fail_on_error=run.shard.sql_fail_on_error,
+    )
+    position = server.position()
+    server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
+    if run.shard.restart_before_backup:
+        server.start(progress)
+        server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
+    return StopResult(
+        run=run.id,
+        shard=run.shard.name,
+        position=position,
+        tolerated=tuple(tolerated),
+        seconds=round(time.monotonic() - began, 3),
+    )

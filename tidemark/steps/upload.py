@@ -1,0 +1,107 @@
+"""Upload: from a cold data folder to a committed full backup, then pruning and a clean node."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+
+from tidemark.errors import BackupConflict, TidemarkError
+from tidemark.progress import ProgressCallback, ignore
+from tidemark.repository import Backup, Facts, RetentionPolicy, ShardRepository
+from tidemark.steps import cleanup, rooms
+from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
+from tidemark.steps.run import Guard, Known, Run, always
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    run: Run,
+    *,
+    progress: ProgressCallback = ignore,
+    guard: Guard = always,
+    living_runs: frozenset[str] = frozenset(),
+) -> UploadResult:
+    """Returns only after the manifest can be read back. ``living_runs`` are other runs whose packs must stay."""
+    if done := run.recall(UploadResult):
+        return done
+    began = time.monotonic()
+    stopped = run.expect(StopResult)
+    if stopped.skipped:
+        result = UploadResult(run=run.id, shard=run.shard.name, skipped=stopped.skipped)
+    else:
+        guard()
+        backups = rooms.shard_backups(run)
+        backup = _commit(run, backups, progress, guard)
+        Known(run.settings, run.shard.name).remember(backup.number)
+        pruned, prune_error = _prune(run, backups, living_runs | {run.id}, guard)
+        result = UploadResult(
+            run=run.id,
+            shard=run.shard.name,
+            number=backup.number,
+            position=backup.position,
+            checkpoint=backup.checkpoint,
+            finished_at=backup.finished_at,
+            bytes=backup.bytes,
+            stored_bytes=backup.stored_bytes,
+            pruned=pruned,
+            prune_error=prune_error,
+        )
+    run.record(result := result.model_copy(update={"seconds": round(time.monotonic() - began, 3)}))
+    cleanup.run(run.folder)
+    return result
+
+
+def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guard: Guard) -> Backup:
+    restored, caught, stopped = run.expect(RestoreResult), run.expect(CatchupResult), run.expect(StopResult)
+    flavour = rooms.find_flavour(run.settings, restored.flavour)
+    server = rooms.private_server(run, flavour, restored.variables)
+    newest = backups.newest()
+    if newest and newest.run_id == run.id:
+        return newest  # committed by an earlier delivery of this step
+    if (newest.number if newest else None) != restored.backup:
+        raise BackupConflict(
+            f"{run.shard.name}: another run has committed backup {newest.number if newest else '?'} meanwhile",
+            "nothing is lost; the next cycle starts from that backup",
+        )
+    selection = flavour.select_files(server.data)
+    facts = Facts(
+        flavour=flavour.name,
+        server_version=flavour.server_version,
+        checkpoint=caught.checkpoint,
+        position=stopped.position,
+        restored_from=restored.backup,
+        first_backup=restored.first_backup,
+        started_at=restored.started_at or datetime.now(UTC),
+        variables=restored.variables,
+    )
+    return backups.upload(
+        server.data,
+        selection.files,
+        selection.directories,
+        facts,
+        parent=newest,
+        run_id=run.id,
+        journal=run.folder / "upload.journal",
+        threads=run.settings.node.threads,
+        level=run.settings.repository.compression_level,
+        pack_size=run.settings.repository.pack_size,
+        progress=progress,
+        guard=guard,
+    )
+
+
+def _prune(
+    run: Run, backups: ShardRepository, living_runs: frozenset[str], guard: Guard
+) -> tuple[tuple[int, ...], str]:
+    """Pruning that fails does not undo a backup that is complete: it is reported and tried again next time."""
+    retention = run.settings.retention
+    policy = RetentionPolicy(keep_last=retention.keep_last, keep_within=retention.keep_within)
+    try:
+        guard()
+        pruned = backups.prune(policy, now=datetime.now(UTC), living_runs=living_runs)
+    except TidemarkError as error:
+        log.warning("%s: pruning failed: %s", run.shard.name, error)
+        return (), str(error)
+    return tuple(pruned.numbers), ""
