@@ -1,0 +1,48 @@
+# Everything that a fresh Debian machine needs comes with the targets themselves; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types unit contract integration acceptance bench setup system clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+demo: setup ## the main job on this machine: primaries, a fleet, two cycles, every shard restored and compared
+	@exec $(BIN)/python -m sandbox.demo
+
+test: setup ## everything that runs without a cloud account: lint, types, all tests
+	$(MAKE) --no-print-directory lint types
+	$(BIN)/python -m pytest
+
+lint: setup ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## let ruff mend the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup ## strict types
+	$(BIN)/mypy
+
+unit contract integration acceptance: setup ## one kind of tests: unit, contract, integration or acceptance
+	$(BIN)/python -m pytest tests/$@
+
+bench: setup ## measure the figures that the documentation gives
+	$(BIN)/python -m benchmarks.upload
+
+setup: $(VENV)/.ready ## install what is missing: system packages (apt, as root) and a virtual environment
+
+system:
+	@scripts/install-system
+
+$(VENV)/.ready: pyproject.toml constraints.txt scripts/install-system
+	@scripts/install-system
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean: ## remove the virtual environment and what tools have left
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

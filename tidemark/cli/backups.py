@@ -1,0 +1,58 @@
+"""``tidemark backups``: what a shard's backups are."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+from rich.text import Text
+
+from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.output import age, facts, moment, print_json, print_table, size
+from tidemark.repository import Backup
+from tidemark.steps import rooms
+
+EPILOG = """\b
+Examples:
+  tidemark backups commerce/-80
+  tidemark backups commerce/-80 --json | jq '.[-1].position'
+"""
+
+
+@click.command("backups", epilog=EPILOG)
+@click.argument("shard")
+@common_options
+@json_option
+def command(shard: str, as_json: bool) -> None:
+    """List SHARD's complete backups, oldest first. A proven one was restored and replicated past by a later run."""
+    settings = load_settings()
+    backups = rooms.open_repository(settings).shard(settings.find_shard(shard).name).backups()
+    proven = {backup.restored_from for backup in backups}
+    if as_json:
+        print_json([_as_json(shard, backup, proven) for backup in backups])
+        return
+    if not backups:
+        facts.print(f"{shard} has no backup yet in {settings.repository.url}.", soft_wrap=True)
+        return
+    print_table(
+        ["number", "finished (UTC)", "age", "size", "stored", "proven", "flavour", "position"],
+        [
+            (
+                backup.number,
+                moment(backup.finished_at),
+                age(backup.finished_at),
+                size(backup.bytes),
+                size(backup.stored_bytes),
+                Text("yes", "green") if backup.number in proven else "not yet",
+                f"{backup.flavour} {backup.server_version}",
+                backup.position,
+            )
+            for backup in backups
+        ],
+        right=["number", "size", "stored"],
+    )
+
+
+def _as_json(shard: str, backup: Backup, proven: set[int | None]) -> dict[str, Any]:
+    return {"shard": shard} | dataclasses.asdict(backup) | {"proven": backup.number in proven}

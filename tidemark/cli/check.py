@@ -1,0 +1,100 @@
+"""``tidemark config check``: is everything in place?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import click
+from rich.text import Text
+
+from tidemark import files
+from tidemark.cli.context import common_options, config_path, json_option, load_settings
+from tidemark.cli.output import facts, print_json
+from tidemark.config import Settings, ShardSettings
+from tidemark.errors import ConfigError, TidemarkError
+from tidemark.repository import MasterKey
+from tidemark.steps import rooms
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    problem: str = ""
+    """What is wrong; empty when nothing is."""
+    hint: str = ""
+
+
+@click.group("config")
+@common_options
+def group() -> None:
+    """Look at the configuration."""
+
+
+@group.command("check", epilog="\b\nExamples:\n  tidemark config check\n  tidemark --config /etc/tidemark.toml config check")
+@common_options
+@json_option
+def check(as_json: bool) -> None:
+    """Check the configuration and what it names: key, passwords, scratch folder, programs. Talks to no primary
+    (`tidemark shards --check` does)."""
+    settings = load_settings()
+    findings = list(_look(settings))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        facts.print(f"{config_path()}: {len(settings.shard)} shards", soft_wrap=True)
+        for finding in findings:
+            facts.print(_line(finding), soft_wrap=True)
+    if bad := sum(1 for finding in findings if finding.problem):
+        raise ConfigError(f"{bad} of {len(findings)} checks failed")
+
+
+def _line(finding: Finding) -> Text:
+    if not finding.problem:
+        return Text.assemble(("  ok  ", "green"), finding.what)
+    hint = f" HINT: {finding.hint}" if finding.hint else ""
+    return Text.assemble(("  BAD ", "bold red"), finding.problem, (hint, "yellow"))
+
+
+def _look(settings: Settings) -> Iterator[Finding]:
+    yield _try("master key", lambda: MasterKey.load(settings.repository.key_file))
+    yield _try(f"scratch folder {settings.node.scratch}", lambda: _scratch(settings))
+    yield from (_password_file(shard) for shard in settings.shard)
+    flavours = {shard.flavour for shard in settings.shard}
+    yield from (_programs(settings, name) for name in sorted(flavours - {"auto"}))
+    if flavours == {"auto"}:
+        yield _any_programs(settings)
+
+
+def _try(what: str, look: Callable[[], object]) -> Finding:
+    try:
+        look()
+    except TidemarkError as error:
+        return Finding(what, error.message, error.hint)
+    return Finding(what)
+
+
+def _password_file(shard: ShardSettings) -> Finding:
+    what = f"{shard.name}: password_file"
+    return _try(what, lambda: files.read_secret(shard.password_file, what))
+
+
+def _programs(settings: Settings, flavour: str) -> Finding:
+    return _try(f"programs of {flavour}", lambda: rooms.find_flavour(settings, flavour))
+
+
+def _any_programs(settings: Settings) -> Finding:
+    """With ``flavour = "auto"`` the primaries will tell; until then one flavour's programs must do."""
+    findings = [_programs(settings, name) for name in ("mysql", "mariadb")]
+    found = [finding for finding in findings if not finding.problem]
+    return found[0] if found else findings[0]
+
+
+def _scratch(settings: Settings) -> None:
+    folder = settings.node.scratch
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"the scratch folder {folder} cannot be written (seen at {existing})", "set [node] scratch")

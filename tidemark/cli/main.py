@@ -1,0 +1,84 @@
+"""``tidemark``: the commands, and what every one of them does about errors."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+
+from tidemark import __version__
+from tidemark.cli import backup, backups, check, keys, restore, run, shards, status
+from tidemark.cli.context import common_options
+from tidemark.cli.output import console, fail
+from tidemark.errors import TidemarkError
+
+
+class Group(click.Group):
+    """Turns Tidemark's errors into one clear message and exit status 1; a traceback only with ``--debug``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TidemarkError as error:
+            if (ctx.obj or {}).get("debug"):
+                console.print_exception()
+            fail(error)
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read our output has gone; nothing is left to be told
+            raise SystemExit(1) from None
+
+
+EPILOG = """\b
+Examples:
+  tidemark keys new                          make the master key
+  tidemark config check                      is everything in place?
+  tidemark backup commerce/-80               back up one shard, here and now
+  tidemark run commerce/-80 --wait           have the fleet do it
+  tidemark backups commerce/-80              what there is
+  tidemark restore commerce/-80 --to /srv/restored
+"""
+
+
+@click.group(cls=Group, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tidemark")
+@common_options
+def cli() -> None:
+    """Full physical backups of sharded MySQL and MariaDB, without reading them from the serving primaries.
+
+    The configuration is the file given with --config, else the one that $TIDEMARK_CONFIG names, else
+    ./tidemark.toml.
+    """
+
+
+for command in (
+    backup.command,
+    backups.command,
+    check.group,
+    keys.group,
+    restore.command,
+    run.command,
+    shards.command,
+    status.command,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point. SIGTERM ends a command like Ctrl-C does: what it started is stopped and removed."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cli(prog_name="tidemark")
+    except _Terminated:
+        click.echo("tidemark: terminated", err=True)
+        sys.exit(143)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
