@@ -1,0 +1,150 @@
+"""The configuration says what is wrong so that a person can mend it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tidemark import config
+from tidemark.errors import ConfigError, UnknownShard
+
+pytestmark = pytest.mark.unit
+
+GOOD = """
+[repository]
+url = "file:///var/backups/tidemark"
+key_file = "/etc/tidemark/master.key"
+[node]
+scratch = "scratch"
+[cycle]
+every = "12h"
+min_interval = "6h"
+[retention]
+keep_last = 2
+[[shard]]
+name = "commerce/-80"
+host = "10.0.0.7"
+user = "tidemark"
+password_file = "commerce.password"
+first_backup = "clone"
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def _write(text: str) -> Path:
+        path = tmp_path / "tidemark.toml"
+        path.write_text(text)
+        return path
+
+    return _write
+
+
+def test_a_good_file_gives_frozen_settings(write: Callable[[str], Path]) -> None:
+    settings = config.load(write(GOOD))
+
+    assert settings.cycle.every == timedelta(hours=12)
+    assert settings.retention.keep_last == 2
+    shard = settings.find_shard("commerce/-80")
+    assert (shard.port, shard.flavour, shard.keyspace) == (3306, "auto", "commerce")
+    with pytest.raises(ValueError, match="frozen"):
+        shard.port = 1  # type: ignore[misc]
+
+
+def test_relative_paths_are_meant_from_the_files_folder(write: Callable[[str], Path], tmp_path: Path) -> None:
+    settings = config.load(write(GOOD))
+
+    assert settings.node.scratch == tmp_path / "scratch"
+    assert settings.shard[0].password_file == tmp_path / "commerce.password"
+
+
+def test_defaults_fill_in_what_a_shard_does_not_say(write: Callable[[str], Path]) -> None:
+    text = GOOD + '[defaults]\nfirst_backup = "replay"\nstall_timeout = "90s"\n'
+
+    shard = config.load(write(text)).shard[0]
+
+    assert shard.first_backup == "clone"
+    assert shard.stall_timeout == timedelta(seconds=90)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('every = "12h"', 'every = "12 hours"', "[cycle] every: a duration is a number and a unit"),
+        ('every = "12h"', "every = 12", "(it is 12)"),
+        ('min_interval = "6h"', 'min_interval = "13h"', "min_interval is longer than every"),
+        ("keep_last = 2", "keep_last = 0", "[retention] keep_last: Input should be greater than or equal to 1"),
+        ("keep_last = 2", "keep_lasst = 2", "[retention] keep_lasst: there is no such key"),
+        ('url = "file:///var/backups/tidemark"', 'url = "ftp://x/y"', 'given as "file:///folder"'),
+        ('url = "file:///var/backups/tidemark"', 'url = "file://var/backups"', "three slashes"),
+        ('name = "commerce/-80"', 'name = "commerce"', '"keyspace/shard"'),
+        ('name = "commerce/-80"', 'name = "../-80"', '"keyspace/shard"'),
+        ('name = "commerce/-80"', 'name = "keys/-80"', "the repository uses itself"),
+        ('host = "10.0.0.7"', "", "[[shard]] commerce/-80: host: is missing"),
+        ('host = "10.0.0.7"', 'host = "10.0.0.7"\nport = 70000', "(it is 70000)"),
+        ('first_backup = "clone"', 'first_backup = "copy"', "'clone', 'replay', 'empty' or 'refuse'"),
+        ('first_backup = "clone"', 'first_backup = "empty"', "which needs init_sql_file"),
+        ('first_backup = "clone"', 'tls = "verify"', "which needs tls_ca"),
+        ("[[shard]]", "[redis]\nurl = 'redis://:secret@x/0'\n[[shard]]", "put it into a file"),
+        ("[node]", "[nodes]", "[nodes]: there is no such key"),
+        ("[repository]", "[repository", "is not valid TOML"),
+    ],
+)
+def test_a_problem_names_the_key_and_what_is_allowed(
+    write: Callable[[str], Path], old: str, new: str, said: str
+) -> None:
+    assert old in GOOD
+
+    with pytest.raises(ConfigError) as caught:
+        config.load(write(GOOD.replace(old, new, 1)))
+
+    assert said in str(caught.value)
+
+
+def test_all_problems_are_told_at_once(write: Callable[[str], Path]) -> None:
+    text = GOOD.replace("keep_last = 2", "keep_last = 0").replace('every = "12h"', 'every = "x"')
+
+    with pytest.raises(ConfigError, match="has 2 problems"):
+        config.load(write(text))
+
+
+def test_the_same_shard_twice_is_refused(write: Callable[[str], Path]) -> None:
+    with pytest.raises(ConfigError, match="commerce/-80 is configured twice"):
+        config.load(write(GOOD + GOOD[GOOD.index("[[shard]]") :]))
+
+
+def test_an_unknown_shard_is_told_with_those_that_exist(write: Callable[[str], Path]) -> None:
+    with pytest.raises(UnknownShard) as caught:
+        config.load(write(GOOD)).find_shard("commerce/80-")
+
+    assert 'no shard "commerce/80-"' in caught.value.message
+    assert "commerce/-80" in caught.value.hint
+
+
+def test_a_missing_file_is_told_with_the_ways_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration file") as caught:
+        config.load(tmp_path / "none.toml")
+
+    assert "--config" in caught.value.hint
+
+
+def test_the_file_is_looked_for_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(config.ENVIRONMENT_VARIABLE, raising=False)
+    assert config.config_path() == tmp_path / "tidemark.toml"
+
+    monkeypatch.setenv(config.ENVIRONMENT_VARIABLE, "/etc/a.toml")
+    assert config.config_path() == Path("/etc/a.toml")
+    assert config.config_path("b.toml") == tmp_path / "b.toml"
+    assert os.environ[config.ENVIRONMENT_VARIABLE] == "/etc/a.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("12h", 43200), ("1d12h", 129600), ("0.5s", 0.5), ("0s", 0)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert config.parse_duration(text) == timedelta(seconds=seconds)
