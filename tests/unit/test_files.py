@@ -50,5 +50,5 @@ def test_a_bad_secret_file_is_refused(tmp_path: Path, content: bytes, mode: int,
 
 
 def test_a_missing_secret_file_is_told_with_what_it_is_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="the password: .* cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"the password: .* cannot be read: No such file"):
         files.read_secret(tmp_path / "none", "the password")
