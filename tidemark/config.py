@@ -80,14 +80,14 @@ ShardName = Annotated[str, AfterValidator(_shard_name)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class RepositorySettings(_Section):
     """Where backups are kept, and the key that opens them."""
 
     url: str
-    """``file:///folder``."""
+    """Where: ``file:///folder``."""
     key_file: ConfigPath
     """The master key, mode 0600; ``tidemark keys new`` makes one."""
     compression_level: int = Field(1, ge=1, le=19)
@@ -132,8 +132,9 @@ class RedisSettings(_Section):
     """The fleet's broker and view."""
 
     url: str = "redis://localhost:6379/0"
-    """A password belongs into ``password_file``, not here."""
+    """``redis://`` or, with TLS, ``rediss://``. A password belongs into ``password_file``, not here."""
     password_file: ConfigPath | None = None
+    """A file of mode 0600 that holds the password of Redis."""
 
     @model_validator(mode="after")
     def _check(self) -> RedisSettings:
@@ -181,14 +182,19 @@ class ShardSettings(_Section):
     name: ShardName
     """``keyspace/shard``."""
     host: str = Field(min_length=1)
+    """The primary's name or address."""
     port: int = Field(3306, ge=1, le=65535)
+    """The primary's port."""
     user: str = Field(min_length=1)
+    """The account on the primary; docs/operations.md lists the rights that it needs."""
     password_file: ConfigPath
     """A file of mode 0600 that holds the account's password."""
     tls: Literal["disabled", "preferred", "required", "verify"] = "preferred"
-    """``verify`` checks the primary's certificate and name against ``tls_ca``."""
+    """How the primary is talked to; ``verify`` checks its certificate and name against ``tls_ca``."""
     tls_ca: ConfigPath | None = None
+    """The certificate authority of ``tls = "verify"``, a PEM file."""
     flavour: Literal["auto", "mysql", "mariadb"] = "auto"
+    """What the primary is; ``auto`` asks it."""
     first_backup: Literal["clone", "replay", "empty", "refuse"] = "refuse"
     """What a run does when the repository has no backup of the shard."""
     init_sql_file: ConfigPath | None = None
