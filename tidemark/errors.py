@@ -28,6 +28,8 @@
     │   ├── BinlogsPurged
     │   ├── ErrantTransactions
     │   └── ReplicationFailed     stalled, or stopped with an error
+    ├── FleetError
+    │   └── RedisUnavailable      Redis does not answer, or refuses us
     └── RunError
         ├── NoBackup              there is none to start from, and the policy refuses to make a first one
         ├── LeaseHeld             another run owns the shard
@@ -159,6 +161,14 @@ class ErrantTransactions(SourceError):
 
 class ReplicationFailed(SourceError):
     """Replication from the source stopped with an error, or made no progress for too long."""
+
+
+class FleetError(TidemarkError):
+    """What the fleet shares cannot be used."""
+
+
+class RedisUnavailable(FleetError):
+    """Redis does not answer, or refuses us."""
 
 
 class RunError(TidemarkError):

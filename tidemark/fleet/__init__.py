@@ -1,0 +1,26 @@
+"""What the fleet shares in Redis: leases, run records, per-shard metrics. Knows Redis, not Celery.
+
+Redis is a view and a referee, never the truth: the truth about backups is the repository. Every key starts with
+``tidemark:`` (``keys.py`` lists them); the broker's and RedBeat's keys are their own business.
+"""
+
+from tidemark.fleet import leases, metrics, nodes, records
+from tidemark.fleet.connection import broker_url, connect, persist
+from tidemark.fleet.leases import Lease, LeaseHolder
+from tidemark.fleet.metrics import ShardView, view
+from tidemark.fleet.records import RunRecord
+
+__all__ = [
+    "Lease",
+    "LeaseHolder",
+    "RunRecord",
+    "ShardView",
+    "broker_url",
+    "connect",
+    "leases",
+    "metrics",
+    "nodes",
+    "persist",
+    "records",
+    "view",
+]

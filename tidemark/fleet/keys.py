@@ -1,0 +1,42 @@
+"""The names of everything that Tidemark keeps in Redis.
+
+    key                        type    what it holds                                            lives
+    tidemark:lease:<shard>     hash    run, node, step, since, fence                            90 s, renewed
+    tidemark:fence:<shard>     string  a counter that only rises                                for ever
+    tidemark:run:<run-id>      hash    the record of a run (records.py)                         90 days
+    tidemark:runs:<shard>      list    ids of the shard's newest runs, newest first, at most 50 for ever
+    tidemark:open              set     ids of the runs that have not ended                      for ever
+    tidemark:shard:<shard>     hash    the shard's metrics (metrics.py)                         for ever
+    tidemark:node:<node>       string  since when a node is there                               60 s, renewed
+
+Losing all of it loses no backup: ``tidemark status --rescan`` and the next cycle fill it again.
+"""
+
+from __future__ import annotations
+
+PREFIX = "tidemark:"
+OPEN = f"{PREFIX}open"
+
+
+def lease(shard: str) -> str:
+    return f"{PREFIX}lease:{shard}"
+
+
+def fence(shard: str) -> str:
+    return f"{PREFIX}fence:{shard}"
+
+
+def run(run_id: str) -> str:
+    return f"{PREFIX}run:{run_id}"
+
+
+def runs(shard: str) -> str:
+    return f"{PREFIX}runs:{shard}"
+
+
+def shard(name: str) -> str:
+    return f"{PREFIX}shard:{name}"
+
+
+def node(name: str) -> str:
+    return f"{PREFIX}node:{name}"

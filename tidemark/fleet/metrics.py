@@ -1,0 +1,237 @@
+"""What the fleet knows about every shard: one hash per shard, read for hundreds of shards in one round trip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from pydantic import BaseModel, ConfigDict
+
+from tidemark.config import Settings
+from tidemark.fleet import keys
+from tidemark.fleet.connection import connect, translated
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class NewestBackup(_Value):
+    """The newest complete backup."""
+
+    number: int
+    position: str
+    """The GTID position that it holds."""
+    finished_at: datetime
+    """UTC."""
+    bytes: int
+    """Bytes of database files that it holds."""
+    stored_bytes: int
+    """Bytes that its run added to the repository."""
+
+
+class ProvenBackup(_Value):
+    """The newest backup that a later run has restored and started."""
+
+    number: int
+    proven_at: datetime
+    """UTC."""
+
+
+class StepFigures(_Value):
+    """What a step took when it last ended well."""
+
+    seconds: float
+    bytes: int = 0
+    """Bytes of database files that it went through; 0 where that means nothing."""
+    finished_at: datetime
+    """UTC."""
+
+
+class LastError(_Value):
+    """The last run that failed."""
+
+    run: str
+    step: str
+    message: str
+    at: datetime
+    """UTC."""
+
+
+class RunningStep(_Value):
+    """The step that a run is at."""
+
+    run: str
+    node: str
+    step: str
+    started: datetime
+    """When the step began, UTC."""
+
+
+class StepProgress(_Value):
+    """How far the running step is."""
+
+    phase: str
+    done: int
+    total: int | None = None
+    """None while it is unknown."""
+    unit: str
+    """``B``, ``transactions`` or ``seconds``."""
+    rate: float | None = None
+    """Units per second in this phase; None until it can be told."""
+    eta: float | None = None
+    """Seconds until the phase is done; None when it cannot be told."""
+    detail: str = ""
+    at: datetime
+    """When this was so, UTC."""
+
+
+class ShardView(_Value):
+    """One shard as ``tidemark status`` shows it."""
+
+    shard: str
+    newest: NewestBackup | None = None
+    proven: ProvenBackup | None = None
+    steps: dict[str, StepFigures] = {}
+    """By the step's name, in the order of a run."""
+    transactions: int | None = None
+    """Transactions that the last catch-up applied."""
+    last_success: datetime | None = None
+    """When a run last ended well, UTC; a run that had nothing to do counts."""
+    last_skip: str = ""
+    """Why the last run had nothing to do; empty when it made a backup."""
+    last_error: LastError | None = None
+    failures: int = 0
+    """Runs that failed since the last one that ended well."""
+    running: RunningStep | None = None
+    """Only while a run holds the shard's lease."""
+    progress: StepProgress | None = None
+    """Of ``running``."""
+
+
+_ORDER = ("restore", "catchup", "stop", "upload")
+_PARTS: dict[str, type[_Value]] = {
+    "newest": NewestBackup,
+    "proven": ProvenBackup,
+    "last_error": LastError,
+    "running": RunningStep,
+    "progress": StepProgress,
+}
+
+
+def view(settings: Settings) -> list[ShardView]:
+    """Every configured shard, in the configuration's order. Raises ``RedisUnavailable``."""
+    with connect(settings.redis) as client:
+        return views(client, [shard.name for shard in settings.shard])
+
+
+def views(client: redis.Redis, shards: Iterable[str]) -> list[ShardView]:
+    """The same for the shards named, over a connection that is there."""
+    names = list(shards)
+    with translated(client), client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hgetall(keys.shard(name))
+            pipe.hget(keys.lease(name), "run")
+        answers = pipe.execute()
+    return [_parse(name, answers[2 * i], answers[2 * i + 1]) for i, name in enumerate(names)]
+
+
+def has_had_backups(client: redis.Redis, shard: str) -> bool:
+    """Whether this shard has had a backup as far as Redis knows."""
+    with translated(client):
+        return bool(client.hexists(keys.shard(shard), "newest"))
+
+
+def begin_step(client: redis.Redis, shard: str, running: RunningStep) -> None:
+    """A step begins; what was shown of the one before is gone."""
+    with translated(client), client.pipeline() as pipe:
+        pipe.hset(keys.shard(shard), "running", running.model_dump_json())
+        pipe.hdel(keys.shard(shard), "progress")
+        pipe.execute()
+
+
+def show_progress(client: redis.Redis, shard: str, progress: StepProgress) -> None:
+    """How far the running step is."""
+    with translated(client):
+        client.hset(keys.shard(shard), "progress", progress.model_dump_json())
+
+
+def end_step(
+    client: redis.Redis,
+    shard: str,
+    step: str,
+    seconds: float,
+    *,
+    bytes: int = 0,
+    transactions: int | None = None,
+    proven: int | None = None,
+) -> None:
+    """A step has ended well. ``proven`` is the number of the backup that it has shown to be good."""
+    now = datetime.now(UTC)
+    fields: dict[Any, str] = {
+        f"step:{step}": StepFigures(seconds=seconds, bytes=bytes, finished_at=now).model_dump_json()
+    }
+    if transactions is not None:
+        fields["transactions"] = str(transactions)
+    if proven is not None:
+        fields["proven"] = ProvenBackup(number=proven, proven_at=now).model_dump_json()
+    with translated(client):
+        client.hset(keys.shard(shard), mapping=fields)
+
+
+def set_newest(client: redis.Redis, shard: str, newest: NewestBackup | None) -> None:
+    """What the repository has; None when it has nothing."""
+    with translated(client):
+        if newest is None:
+            client.hdel(keys.shard(shard), "newest")
+        else:
+            client.hset(keys.shard(shard), "newest", newest.model_dump_json())
+
+
+def succeed(client: redis.Redis, shard: str, *, skipped: str = "") -> None:
+    """A run has ended well."""
+    fields: dict[Any, str] = {"last_success": datetime.now(UTC).isoformat(), "failures": "0", "last_skip": skipped}
+    with translated(client), client.pipeline() as pipe:
+        pipe.hset(keys.shard(shard), mapping=fields)
+        pipe.hdel(keys.shard(shard), "running", "progress", "last_error")
+        pipe.execute()
+
+
+def fail(client: redis.Redis, shard: str, *, run: str, step: str, message: str) -> None:
+    """A run has failed. To be said once per run."""
+    error = LastError(run=run, step=step, message=message, at=datetime.now(UTC))
+    with translated(client), client.pipeline() as pipe:
+        pipe.hset(keys.shard(shard), "last_error", error.model_dump_json())
+        pipe.hincrby(keys.shard(shard), "failures", 1)
+        pipe.hdel(keys.shard(shard), "running", "progress")
+        pipe.execute()
+
+
+def end_run(client: redis.Redis, shard: str) -> None:
+    """A run has ended in a way that is neither: it was revoked."""
+    with translated(client):
+        client.hdel(keys.shard(shard), "running", "progress")
+
+
+def _parse(name: str, fields: dict[str, str], owner: str | None) -> ShardView:
+    values: dict[str, Any] = {"shard": name}
+    for key, kind in _PARTS.items():
+        if text := fields.get(key):
+            values[key] = kind.model_validate_json(text)
+    running = values.get("running")
+    if running and running.run != owner:
+        values["running"] = running = None  # its node died; the janitor has yet to see it
+    if not running:
+        values["progress"] = None
+    values["steps"] = {
+        step: StepFigures.model_validate(json.loads(fields[f"step:{step}"]))
+        for step in _ORDER
+        if f"step:{step}" in fields
+    }
+    for key in ("transactions", "last_success", "last_skip", "failures"):
+        if key in fields:
+            values[key] = fields[key]
+    return ShardView.model_validate(values)
