@@ -12,6 +12,7 @@
     ├── RepositoryError
     │   ├── KeyUnavailable        no master key, or one that the repository does not know
     │   ├── ForeignRepository     the place holds something else than a Tidemark repository
+    │   │   └── RepositoryMissing     it holds nothing at all
     │   ├── Damaged               an object is not what was stored; carries the object's name
     │   ├── BackupMissing
     │   └── BackupConflict        another run has committed this number
@@ -97,6 +98,10 @@ class KeyUnavailable(RepositoryError):
 
 class ForeignRepository(RepositoryError):
     """The place that was configured holds something else than a Tidemark repository."""
+
+
+class RepositoryMissing(ForeignRepository):
+    """The place that was configured is empty: no backup was ever made there, or it is the wrong place."""
 
 
 class Damaged(RepositoryError):

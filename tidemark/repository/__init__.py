@@ -1,0 +1,23 @@
+"""Backups: encrypted, full, and stored so that unchanged blocks are stored once. See ``docs/format.md``."""
+
+from tidemark.repository.backup import Backup, Facts
+from tidemark.repository.keys import MasterKey
+from tidemark.repository.prune import Pruned
+from tidemark.repository.repository import Repository
+from tidemark.repository.restore import Restored
+from tidemark.repository.retention import PrunePlan, RetentionPolicy, Verdict, plan_prune
+from tidemark.repository.shard import ShardRepository
+
+__all__ = [
+    "Backup",
+    "Facts",
+    "MasterKey",
+    "PrunePlan",
+    "Pruned",
+    "Repository",
+    "Restored",
+    "RetentionPolicy",
+    "ShardRepository",
+    "Verdict",
+    "plan_prune",
+]

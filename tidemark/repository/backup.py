@@ -1,0 +1,79 @@
+"""A backup as a reader sees it, and the facts that only the run that made it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+Count = Annotated[int, Field(ge=0)]
+Number = Annotated[int, Field(ge=1, lt=10**12)]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the caller of an upload says about the data folder."""
+
+    flavour: str
+    """``mysql`` or ``mariadb``."""
+    server_version: str
+    """The version of the private server that wrote the folder."""
+    checkpoint: str
+    """The primary's GTID position when the catch-up started; the backup is at it or past it."""
+    position: str
+    """The exact GTID position of the folder."""
+    started_at: AwareDatetime
+    """When the run began (UTC)."""
+    restored_from: int | None = None
+    """The number of the backup that the run restored and started; this proves that one."""
+    first_backup: str | None = None
+    """How the data came here when there was no backup: ``clone``, ``replay``, ``empty``; None otherwise."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Server variables without which no server starts on the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A complete, full backup: what the head of its manifest says."""
+
+    number: Number
+    """Its place in the shard's chain, from 1."""
+    run_id: str
+    """The run that made it."""
+    parent: Number | None
+    """The backup whose unchanged blocks it refers to; None for the first one."""
+    parent_digest: str
+    """The parent's ``digest``; empty without a parent."""
+    restored_from: Number | None
+    """The backup that the run restored and started. A backup that a later one names here is proven."""
+    flavour: str
+    """``mysql`` or ``mariadb``."""
+    server_version: str
+    """The version of the server that wrote the folder; an older one must not open it."""
+    checkpoint: str
+    """The primary's GTID position when the catch-up started."""
+    position: str
+    """The exact GTID position of the data."""
+    first_backup: str | None
+    """``clone``, ``replay`` or ``empty`` for data that did not come from a backup."""
+    started_at: AwareDatetime
+    """When the run began (UTC)."""
+    finished_at: AwareDatetime
+    """When the manifest was written (UTC)."""
+    bytes: Count
+    """The sum of the files' lengths."""
+    stored_bytes: Count
+    """Bytes of the objects that the run stored, this manifest's body included."""
+    new_blocks: Count
+    """Blocks that the run stored."""
+    blocks: Count
+    """All blocks of all files, holes included."""
+    files: Count
+    """The number of files."""
+    variables: dict[str, str]
+    """Server variables without which no server starts on the restored folder."""
+    block_size: Annotated[int, Field(ge=1)]
+    """Bytes of a block."""
+    digest: str = ""
+    """The digest of this manifest, which the next one names: 64 hex digits."""

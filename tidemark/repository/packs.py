@@ -1,0 +1,121 @@
+"""Filling packs: threads put sealed frames at allocated places; full packs are stored while the next one fills."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from tidemark.repository.blockmap import FrameRef
+from tidemark.repository.crew import Crew
+from tidemark.repository.journal import FrameNote
+from tidemark.repository.names import PackName
+from tidemark.repository.sealing import OVERHEAD
+
+
+@dataclass(slots=True)
+class Pack:
+    """A pack that is being filled or stored."""
+
+    name: PackName
+    buffers: list[bytes] = field(default_factory=list)
+    """Two per frame: the nonce and the ciphertext."""
+    notes: list[FrameNote] = field(default_factory=list)
+    size: int = 0
+    """Sealed bytes that are allocated."""
+    raw: int = 0
+    """Bytes of content."""
+    frames: int = 0
+    """Frames that are allocated."""
+    filled: int = 0
+    """Frames whose bytes are here."""
+    closed: bool = False
+    """Whether no further frame is coming."""
+
+
+class PackStream:
+    """Packs of one kind, one after the other. At most ``most`` are in memory at once: a thread that needs another
+    one waits until one is stored."""
+
+    def __init__(
+        self,
+        crew: Crew,
+        executor: Executor,
+        store: Callable[[Pack], None],
+        next_name: Callable[[], PackName],
+        *,
+        size: int,
+        most: int,
+    ) -> None:
+        self._crew = crew
+        self._executor = executor
+        self._store = store
+        self._next_name = next_name
+        self._size = size
+        self._room = most
+        self._allocating = threading.Lock()
+        self._open: Pack | None = None
+
+    def allocate(self, compressed: int, raw: int) -> tuple[Pack, FrameRef]:
+        """A place for a frame of ``compressed`` bytes, still to be sealed. The caller must ``fill`` it."""
+        length = compressed + OVERHEAD
+        with self._allocating:
+            if self._open is not None and self._open.size + length > self._size:
+                self._close()
+            if self._open is None:
+                self._wait_for_room()
+                self._open = Pack(self._next_name())
+            pack = self._open
+            ref = FrameRef(pack.name, pack.frames, pack.size, length, raw)
+            pack.buffers += (b"", b"")
+            pack.frames += 1
+            pack.size += length
+            pack.raw += raw
+        return pack, ref
+
+    def fill(self, pack: Pack, ref: FrameRef, nonce: bytes, ciphertext: bytes, note: FrameNote | None = None) -> None:
+        """Puts a sealed frame at its place; the last one sends a closed pack on its way."""
+        with self._crew.changed:
+            pack.buffers[2 * ref.number] = nonce
+            pack.buffers[2 * ref.number + 1] = ciphertext
+            if note is not None:
+                pack.notes.append(note)
+            pack.filled += 1
+            done = pack.closed and pack.filled == pack.frames
+        if done:
+            self._submit(pack)
+
+    def finish(self) -> None:
+        """Closes the pack that is being filled. No frame may follow."""
+        with self._allocating:
+            if self._open is not None:
+                self._close()
+
+    def _close(self) -> None:
+        pack, self._open = self._open, None
+        if pack is None:
+            return
+        with self._crew.changed:
+            pack.closed = True
+            done = pack.filled == pack.frames
+        if done:
+            self._submit(pack)
+
+    def _wait_for_room(self) -> None:
+        with self._crew.changed:
+            while self._room == 0 and not self._crew.failed:
+                self._crew.changed.wait()
+            self._crew.check()
+            self._room -= 1
+
+    def _submit(self, pack: Pack) -> None:
+        self._executor.submit(self._crew.guarded, lambda: self._send(pack))
+
+    def _send(self, pack: Pack) -> None:
+        self._crew.check()
+        self._store(pack)
+        pack.buffers.clear()
+        with self._crew.changed:
+            self._room += 1
+            self._crew.changed.notify_all()

@@ -1,0 +1,274 @@
+"""Restore: the upload's stages in reverse. Every block is checked against its digest before it is written."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from blake3 import blake3
+
+from tidemark.errors import Damaged
+from tidemark.progress import ProgressCallback
+from tidemark.repository import blockmap
+from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, FrameRef
+from tidemark.repository.crew import Crew
+from tidemark.repository.keys import DataKey
+from tidemark.repository.manifest import File, Manifest, segment_counts
+from tidemark.repository.meter import Meter
+from tidemark.repository.names import ShardNames
+from tidemark.repository.sealing import FrameSealer, Kind
+from tidemark.repository.target import OpenFile, Target
+from tidemark.storage import Store
+
+FETCH = 8 << 20
+"""Bytes that are fetched at once."""
+MAPS_FETCH = 1 << 20
+"""Bytes of maps that a thread fetches at once; each stands for a hundred times as much of data."""
+GAP = 64 << 10
+"""Bytes that are rather fetched in vain than spared with one more request."""
+
+Task = Callable[[], None]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore has done."""
+
+    bytes: int
+    """The sum of the files' lengths."""
+    fetched_bytes: int
+    """Bytes that came from the store."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """A map segment that is to be read."""
+
+    ref: FrameRef
+    file: File
+    first: int
+    """Its first block in the file."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A data frame that is to be written to its file."""
+
+    ref: FrameRef
+    file: File
+    blocks: list[tuple[int, int, bytes]]
+    """The block in the file, its place in the frame, its digest."""
+
+
+class Restore:
+    """One restore of one backup. Use it once."""
+
+    def __init__(
+        self, store: Store, key: DataKey, names: ShardNames, manifest: Manifest, target: Target, *, threads: int
+    ) -> None:
+        self._store = store
+        self._names = names
+        self._manifest = manifest
+        self._target = target
+        self._threads = threads
+        self._sealer = FrameSealer(key, names.shard)
+        self._digest_key = key.digest_key(names.shard)
+        self._block_size = manifest.backup.block_size
+        self._crew = Crew()
+        self._stack: list[Task] = []
+        self._busy = 0
+        self._fetched = 0
+        self._counting = threading.Lock()
+
+    def run(self, progress: ProgressCallback) -> Restored:
+        """Returns once the folder is exactly the backup."""
+        began = time.monotonic()
+        backup, body = self._manifest.backup, self._manifest.body
+        self._meter = Meter("restoring", sum(file.length for file in body.files), progress)
+        self._target.prepare(body)
+        self._fresh = iter(self._map_tasks())
+        self._crew.run(self._threads, self._work, "restore")
+        self._crew.reraise()
+        self._target.finish(body)
+        self._meter.finish()
+        return Restored(backup.bytes, self._fetched, round(time.monotonic() - began, 3))
+
+    # Who does what: tasks that others leave behind come first, so that few of them ever wait
+
+    def _work(self) -> None:
+        while (task := self._take()) is not None:
+            try:
+                task()
+            finally:
+                with self._crew.changed:
+                    self._busy -= 1
+                    self._crew.changed.notify_all()
+
+    def _take(self) -> Task | None:
+        with self._crew.changed:
+            while True:
+                self._crew.check()
+                task = self._stack.pop() if self._stack else next(self._fresh, None)
+                if task is not None:
+                    self._busy += 1
+                    return task
+                if self._busy == 0:
+                    return None
+                self._crew.changed.wait()
+
+    def _leave(self, tasks: Iterable[Task]) -> None:
+        with self._crew.changed:
+            self._stack.extend(tasks)
+            self._crew.changed.notify_all()
+
+    # Maps
+
+    def _map_tasks(self) -> Iterator[Task]:
+        body = self._manifest.body
+        maps = []
+        for file in body.files:
+            first = 0
+            counts = segment_counts(file.length, self._block_size, body.segment_blocks)
+            for ref, count in zip(body.segments(file), counts, strict=True):
+                maps.append(_Map(ref, file, first, count))
+                first += count
+        for group in _neighbours(maps, lambda item: item.ref, MAPS_FETCH):
+            yield functools.partial(self._read_maps, group)
+
+    def _read_maps(self, group: list[_Map]) -> None:
+        frames: list[_Frame] = []
+        for item, sealed in self._fetch(group, lambda item: item.ref):
+            name = self._names.pack(item.ref.pack)
+            content = self._sealer.open(Kind.MAP, item.ref.pack, item.ref.number, item.ref.raw, sealed, name)
+            segment = blockmap.decode(content, item.count, f"{name}, frame {item.ref.number}")
+            frames += self._frames(item, segment)
+        batches = _neighbours(frames, lambda frame: frame.ref, FETCH)
+        self._leave([functools.partial(self._restore_frames, batch) for batch in batches])
+
+    def _frames(self, item: _Map, segment: blockmap.Segment) -> list[_Frame]:
+        """The segment's blocks by their frames. Holes are made at once: there is nothing to fetch."""
+        frames = [_Frame(ref, item.file, []) for ref in segment.frames]
+        holes = []
+        digests = bytes(segment.digests)
+        for block, (frame, index) in enumerate(zip(segment.frame_of, segment.index_of, strict=True)):
+            if frame == HOLE:
+                holes.append(item.first + block)
+            else:
+                digest = digests[block * DIGEST_BYTES : (block + 1) * DIGEST_BYTES]
+                frames[frame].blocks.append((item.first + block, index, digest))
+        if holes:
+            with self._target.open(item.file.path) as target:
+                for block in holes:
+                    target.make_zero(*self._span(item.file, block))
+            self._meter.add(sum(self._span(item.file, block)[1] for block in holes))
+        return [frame for frame in frames if frame.blocks]
+
+    def _span(self, file: File, block: int) -> tuple[int, int]:
+        """Where a block is in its file, and how long it is."""
+        offset = block * self._block_size
+        return offset, min(self._block_size, file.length - offset)
+
+    # Data
+
+    def _restore_frames(self, batch: list[_Frame]) -> None:
+        wanted = batch
+        if self._target.reuse:
+            wanted = [frame for frame in map(self._still_wanted, batch) if frame.blocks]
+        for group in _neighbours(wanted, lambda frame: frame.ref, FETCH):
+            for frame, sealed in self._fetch(group, lambda frame: frame.ref):
+                self._crew.check()
+                self._write(frame, sealed)
+
+    def _still_wanted(self, frame: _Frame) -> _Frame:
+        """The frame without the blocks that the file has already."""
+        missing = []
+        with self._target.open(frame.file.path) as target:
+            for block in frame.blocks:
+                offset, length = self._span(frame.file, block[0])
+                if self._digest(target.read(offset, length)) == block[2]:
+                    self._meter.add(length)
+                else:
+                    missing.append(block)
+        return _Frame(frame.ref, frame.file, missing)
+
+    def _write(self, frame: _Frame, sealed: memoryview) -> None:
+        name = self._names.pack(frame.ref.pack)
+        ref = frame.ref
+        content = memoryview(self._sealer.open(Kind.DATA, ref.pack, ref.number, ref.raw, sealed, name))
+        size = self._block_size
+        with self._target.open(frame.file.path) as target:
+            pieces = _Pieces(target, content)
+            for block, index, digest in frame.blocks:
+                offset, length = self._span(frame.file, block)
+                start = index * size
+                if self._digest(content[start : start + length]) != digest:
+                    raise Damaged(f"{name}, frame {ref.number}: block {block} of {frame.file.path} is not what it was")
+                pieces.add(offset, start, length)
+            written = pieces.flush()
+        self._meter.add(written)
+
+    def _digest(self, block: bytes | memoryview) -> bytes:
+        return blake3(block, key=self._digest_key).digest(DIGEST_BYTES)
+
+    def _fetch(self, group: list[Item], ref_of: Callable[[Item], FrameRef]) -> Iterator[tuple[Item, memoryview]]:
+        """One request for neighbours of one pack; gives each with its sealed bytes."""
+        if not group:
+            return
+        first, last = ref_of(group[0]), ref_of(group[-1])
+        name = self._names.pack(first.pack)
+        length = last.offset + last.length - first.offset
+        content = memoryview(self._store.get(name, first.offset, length))
+        with self._counting:
+            self._fetched += len(content)
+        if len(content) != length:
+            raise Damaged(f"{name} is cut off: {first.offset + len(content)} bytes instead of {first.offset + length}")
+        for item in group:
+            ref = ref_of(item)
+            start = ref.offset - first.offset
+            yield item, content[start : start + ref.length]
+
+
+class _Pieces:
+    """Joins neighbouring blocks, so that most frames are one write."""
+
+    def __init__(self, target: OpenFile, content: memoryview) -> None:
+        self._target = target
+        self._content = content
+        self._offset = self._start = self._length = self._written = 0
+
+    def add(self, offset: int, start: int, length: int) -> None:
+        if offset != self._offset + self._length or start != self._start + self._length:
+            self.flush()
+            self._offset, self._start = offset, start
+        self._length += length
+
+    def flush(self) -> int:
+        """Writes what has come together; gives all bytes written so far."""
+        if self._length:
+            self._target.write(self._offset, self._content[self._start : self._start + self._length])
+            self._written += self._length
+            self._length = 0
+        return self._written
+
+
+def _neighbours(items: Iterable[Item], ref_of: Callable[[Item], FrameRef], limit: int) -> Iterator[list[Item]]:
+    """Groups that one request can fetch, in the order of the packs."""
+    group: list[Item] = []
+    for item in sorted(items, key=lambda item: (ref_of(item).pack, ref_of(item).offset)):
+        ref = ref_of(item)
+        if group:
+            first, last = ref_of(group[0]), ref_of(group[-1])
+            near = ref.pack == first.pack and ref.offset - (last.offset + last.length) <= GAP
+            if not near or ref.offset + ref.length - first.offset > limit:
+                yield group
+                group = []
+        group.append(item)
+    if group:
+        yield group

@@ -1,0 +1,281 @@
+"""The backups of one shard."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tidemark.errors import BackupConflict, BackupMissing, Damaged, ObjectExists, ObjectMissing, RepositoryError
+from tidemark.progress import ProgressCallback, ignore
+from tidemark.repository.backup import Backup, Facts
+from tidemark.repository.journal import Journal
+from tidemark.repository.keys import DataKey
+from tidemark.repository.manifest import HEAD_READ, Manifest, ManifestCodec
+from tidemark.repository.names import ShardNames, is_run_id
+from tidemark.repository.prune import Pruned, Pruner
+from tidemark.repository.restore import Restore, Restored
+from tidemark.repository.retention import PrunePlan, RetentionPolicy, plan_prune
+from tidemark.repository.target import Target
+from tidemark.repository.upload import Geometry, Stored, Upload
+from tidemark.storage import Store
+
+
+def always() -> None:
+    """The guard of an upload that nobody can take the shard from."""
+
+
+class ShardRepository:
+    """Lists, makes, restores and prunes the backups of one shard. Holds no state but what it was made with."""
+
+    def __init__(self, store: Store, key: DataKey, name: str) -> None:
+        self._store = store
+        self._key = key
+        self._names = ShardNames(name)
+        self._codec = ManifestCodec(key, name)
+        self.name = name
+        """``keyspace/shard``."""
+
+    def backups(self) -> list[Backup]:
+        """Every complete backup, oldest first. Reads a few kilobytes of each manifest. ``Damaged`` for one that is
+        not what was written, or that does not follow the one before it."""
+        backups: list[Backup] = []
+        for number, size in self._manifests():
+            try:
+                backup = self._head(number, size)
+            except ObjectMissing:
+                continue  # pruned between the listing and the reading
+            previous = backups[-1] if backups else None
+            if previous and backup.parent == previous.number and backup.parent_digest != previous.digest:
+                raise Damaged(
+                    f"{self._names.manifest(number)} follows another backup {previous.number} than the one there",
+                    "somebody has put an old or foreign manifest in its place",
+                )
+            backups.append(backup)
+        return backups
+
+    def newest(self) -> Backup | None:
+        """The newest complete backup, or None."""
+        manifests = self._manifests()
+        return self._head(*manifests[-1]) if manifests else None
+
+    def backup(self, number: int) -> Backup:
+        """One backup. ``BackupMissing`` names those that there are."""
+        manifests = dict(self._manifests())
+        if number not in manifests:
+            raise self._missing(number, list(manifests))
+        return self._head(number, manifests[number])
+
+    def manifest(self, backup: Backup) -> Manifest:
+        """A backup's manifest, read whole and checked to be the very one that ``backup`` came from."""
+        name = self._names.manifest(backup.number)
+        try:
+            content = self._store.get(name)
+        except ObjectMissing:
+            raise self._missing(backup.number, [number for number, _ in self._manifests()]) from None
+        manifest = self._codec.decode(backup.number, content)
+        if manifest.backup.digest != backup.digest:
+            raise Damaged(f"{name} has been replaced by another one")
+        return manifest
+
+    def upload(
+        self,
+        folder: Path,
+        files: Sequence[str],
+        directories: Sequence[str],
+        facts: Facts,
+        *,
+        parent: Backup | None,
+        run_id: str,
+        journal: Path,
+        threads: int = 2,
+        level: int = 1,
+        pack_size: int = 64 << 20,
+        block_size: int = 65536,
+        geometry: Geometry | None = None,
+        progress: ProgressCallback = ignore,
+        guard: Callable[[], None] = always,
+    ) -> Backup:
+        """Makes a full backup of a cold folder. Returns only after the manifest has been read back.
+
+        ``files`` and ``directories`` are relative to ``folder``. ``parent`` is the newest backup: its blocks are
+        referred to, and its block size counts. ``journal`` is a file that belongs to the run: an upload that is asked
+        again for the same run goes on from there, or returns the backup that it has committed already. ``guard`` is
+        called before every pack and before the manifest, and raises to forbid committing.
+
+        Raises ``BackupConflict`` when another run has committed meanwhile, ``RepositoryError`` when the folder is
+        not cold, and the errors of the store.
+        """
+        if not is_run_id(run_id):
+            raise ValueError(f"{run_id!r} is not the id of a run")
+        if committed := self._check_newest(parent, run_id):
+            return committed
+        number = parent.number + 1 if parent else 1
+        base = self.manifest(parent) if parent else None
+        geometry = geometry or Geometry(block_size=block_size)
+        if base:
+            geometry = dataclasses.replace(
+                geometry, block_size=base.backup.block_size, segment_blocks=base.body.segment_blocks
+            )
+        identity = f"{self._key.repository.hex()} {self.name} {number} {geometry.block_size} {geometry.segment_blocks}"
+        try:
+            opened = Journal(journal, run_id, identity)
+        except OSError as error:
+            raise RepositoryError(f"the journal {journal} cannot be used: {error.strerror}") from error
+        try:
+            stored = Upload(
+                self._store,
+                self._key,
+                self._names,
+                folder,
+                base,
+                opened,
+                run_id=run_id,
+                geometry=geometry,
+                threads=threads,
+                level=level,
+                pack_size=pack_size,
+                guard=guard,
+            ).run(files, directories, progress)
+        finally:
+            opened.close()
+        guard()
+        return self._commit(number, parent, run_id, facts, stored, geometry.block_size)
+
+    def restore(
+        self,
+        backup: Backup,
+        folder: Path,
+        *,
+        threads: int = 2,
+        progress: ProgressCallback = ignore,
+        reuse: bool = False,
+        durable: bool = False,
+    ) -> Restored:
+        """Makes ``folder`` the backup's data folder. Every block is checked before it is written: this either
+        finishes with the right data or raises, and then the folder is to be thrown away (or restored again with
+        ``reuse``).
+
+        Without ``reuse`` the folder must be empty or not exist. With it, blocks that are there already are kept and
+        only others fetched, and files that the backup does not have are removed. ``durable`` returns only after
+        everything is on disk. Raises ``DiskFull``, ``Damaged``, ``ObjectMissing`` and the errors of the store.
+        """
+        target = Target(folder, reuse=reuse, durable=durable)
+        restore = Restore(self._store, self._key, self._names, self.manifest(backup), target, threads=threads)
+        return restore.run(progress)
+
+    def plan_prune(self, policy: RetentionPolicy, now: datetime) -> PrunePlan:
+        """What ``prune`` would do to the backups, and why."""
+        return plan_prune(self.backups(), now, policy)
+
+    def prune(
+        self,
+        policy: RetentionPolicy,
+        *,
+        now: datetime,
+        living_runs: frozenset[str] = frozenset(),
+        dead_runs: frozenset[str] = frozenset(),
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Deletes the backups that the policy does not keep, then the packs that no backup refers to.
+
+        Packs of ``living_runs`` stay, and packs of runs that have not committed stay for seven days unless they are
+        ``dead_runs``. A manifest that cannot be read stops everything before anything is deleted.
+        """
+        return self._pruner().prune(self.backups(), policy, now, living_runs, dead_runs, dry_run)
+
+    def discard_run(self, run_id: str) -> Pruned:
+        """Deletes the packs of a failed run. A run that has committed a backup keeps everything."""
+        return self._pruner().discard(self.backups(), run_id)
+
+    def _pruner(self) -> Pruner:
+        return Pruner(self._store, self._names, self.manifest)
+
+    def _manifests(self) -> list[tuple[int, int]]:
+        """Number and size of each, ascending."""
+        found = []
+        for info in self._store.list(self._names.backups):
+            number = self._names.parse_manifest(info.name)
+            if number is not None:
+                found.append((number, info.size))
+        return found
+
+    def _head(self, number: int, size: int) -> Backup:
+        name = self._names.manifest(number)
+        start = self._store.get(name, 0, HEAD_READ)
+        length = self._codec.head_length(number, start, size)
+        if length > len(start):
+            start = self._store.get(name, 0, length)
+        return self._codec.decode_head(number, start, size)
+
+    def _missing(self, number: int, known: list[int]) -> BackupMissing:
+        there = ", ".join(map(str, known[-20:])) or "none"
+        return BackupMissing(f"{self.name} has no backup {number}", f"complete backups: {there}")
+
+    def _check_newest(self, parent: Backup | None, run_id: str) -> Backup | None:
+        """The run's own backup when it is committed already; ``BackupConflict`` when the parent is not the newest."""
+        later = [item for item in self._manifests() if item[0] >= (parent.number if parent else 0)]
+        heads = [self._head(*item) for item in later]
+        for backup in heads:
+            if backup.run_id == run_id:
+                return backup
+        newest = heads[-1] if heads else None
+        if (newest and newest.digest) != (parent and parent.digest):
+            raise BackupConflict(
+                f"{self.name}: the newest backup is {newest.number if newest else 'none'}, and run {run_id} "
+                f"started from {parent.number if parent else 'none'}",
+                "nothing is lost; the next run starts from the newest backup",
+            )
+        return None
+
+    def _commit(
+        self, number: int, parent: Backup | None, run_id: str, facts: Facts, stored: Stored, block_size: int
+    ) -> Backup:
+        sealed, raw = self._codec.encode_body(number, stored.body)
+        backup = Backup(
+            number=number,
+            run_id=run_id,
+            parent=parent.number if parent else None,
+            parent_digest=parent.digest if parent else "",
+            restored_from=facts.restored_from,
+            flavour=facts.flavour,
+            server_version=facts.server_version,
+            checkpoint=facts.checkpoint,
+            position=facts.position,
+            first_backup=facts.first_backup,
+            started_at=facts.started_at.astimezone(UTC),
+            finished_at=datetime.now(UTC),
+            bytes=stored.bytes,
+            stored_bytes=stored.stored_bytes + len(sealed),
+            new_blocks=stored.new_blocks,
+            blocks=stored.blocks,
+            files=len(stored.body.files),
+            variables=dict(facts.variables),
+            block_size=block_size,
+        )
+        content = self._codec.encode(backup, sealed, raw)
+        self._check_packs(run_id, stored)
+        if committed := self._check_newest(parent, run_id):
+            return committed
+        name = self._names.manifest(number)
+        try:
+            self._store.put_if_absent(name, [content])
+        except ObjectExists:
+            if committed := self._check_newest(parent, run_id):
+                return committed
+            raise
+        if self._store.get(name) != content:
+            raise Damaged(f"{name} reads back differently from what was written")
+        return self._codec.decode(number, content).backup
+
+    def _check_packs(self, run_id: str, stored: Stored) -> None:
+        """That nobody has cleaned up behind a run that was thought dead."""
+        there = {info.name: info.size for info in self._store.list(self._names.run(run_id))}
+        for pack in stored.body.packs:
+            name = self._names.pack(pack.name)
+            if pack.run_id == run_id and there.get(name) != pack.size:
+                raise RepositoryError(
+                    f"{name} was stored with {pack.size} bytes and is not there any more",
+                    "somebody took the run for dead and cleaned up behind it; start a new run",
+                )

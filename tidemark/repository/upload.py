@@ -1,0 +1,376 @@
+"""Upload: every block of every file is read and hashed once; what the parent has is referred to, the rest is stored.
+
+The stages of a window: read -> digest -> compare -> compress -> seal -> place in a pack. Threads take windows across
+files and inside big ones; packs are stored beside them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from tidemark.errors import Damaged, ObjectExists, ObjectMissing, RepositoryError, StorageUnavailable
+from tidemark.progress import ProgressCallback
+from tidemark.repository import blockmap
+from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, HOLE_DIGEST, UNKNOWN_DIGEST, FrameRef, Segment
+from tidemark.repository.crew import Crew
+from tidemark.repository.journal import FrameNote, Journal, StoredPack
+from tidemark.repository.keys import DataKey
+from tidemark.repository.manifest import Body, Directory, File, Manifest, PackUse, segment_counts
+from tidemark.repository.meter import Meter
+from tidemark.repository.names import ATTEMPT, PackName, ShardNames
+from tidemark.repository.packs import Pack, PackStream
+from tidemark.repository.sealing import MAX_FRAME, Compressor, FrameSealer, Kind
+from tidemark.repository.source import SourceFile, SourceSegment, Window, read_window, scan, windows
+from tidemark.storage import Store
+
+STORING_THREADS = 2
+DATA_PACKS = 3
+"""Data packs in memory at once: one that is filled, two that are being stored."""
+MAP_PACKS = 2
+MAP_PACK_SIZE = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How files are cut. A shard keeps the block and segment sizes of its first backup."""
+
+    block_size: int = 65536
+    """Bytes that are compared, and stored anew, as one."""
+    window: int = MAX_FRAME
+    """Bytes that a thread takes at once, and so the most that a frame can hold; whole blocks."""
+    segment_blocks: int = blockmap.MAX_SEGMENT_BLOCKS
+    """Blocks of a map segment; whole windows."""
+
+    @property
+    def window_blocks(self) -> int:
+        return min(self.window // self.block_size, self.segment_blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What an upload has stored, before the manifest."""
+
+    body: Body
+    bytes: int
+    """The sum of the files' lengths."""
+    stored_bytes: int
+    """Bytes of the packs that the run stored and the backup refers to."""
+    new_blocks: int
+    blocks: int
+
+
+class Upload:
+    """One upload of one folder. Use it once."""
+
+    def __init__(
+        self,
+        store: Store,
+        key: DataKey,
+        names: ShardNames,
+        folder: Path,
+        parent: Manifest | None,
+        journal: Journal,
+        *,
+        run_id: str,
+        geometry: Geometry,
+        threads: int,
+        level: int,
+        pack_size: int,
+        guard: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._names = names
+        self._folder = folder
+        self._parent = parent
+        self._journal = journal
+        self._run_id = run_id
+        self._geometry = geometry
+        self._threads = threads
+        self._pack_size = pack_size
+        self._guard = guard
+        self._sealer = FrameSealer(key, names.shard)
+        self._compressor = Compressor(level)
+        self._digest_key = key.digest_key(names.shard)
+        self._hole = self._digest(bytes(geometry.block_size))
+        self._crew = Crew()
+        self._storing = threading.Lock()
+        self._packs: dict[PackName, PackUse] = {}  # every pack that may be referred to; ``live`` is not used here
+        self._live: dict[PackName, int] = {}
+        self._old: set[PackName] = set()
+        self._new_blocks = 0
+        self._counting = threading.Lock()
+
+    def run(self, files: Sequence[str], directories: Sequence[str], progress: ProgressCallback) -> Stored:
+        """Stores what is new. Returns once every pack is stored; no manifest yet."""
+        geometry = self._geometry
+        sources = scan(
+            self._folder,
+            files,
+            block_size=geometry.block_size,
+            window_blocks=geometry.window_blocks,
+            segment_blocks=geometry.segment_blocks,
+        )
+        folders = tuple(Directory(path=path, mode=self._mode(path)) for path in directories)
+        self._meter = Meter("uploading", sum(source.length for source in sources), progress)
+        self._remember_packs()
+        self._parent_maps = self._find_parent_maps(sources)
+        counter = itertools.count(self._begin_attempt() * ATTEMPT)
+        self._queue = windows(sources, block_size=geometry.block_size, window_blocks=geometry.window_blocks)
+        self._taking = threading.Lock()
+
+        def next_name() -> PackName:
+            return PackName(self._run_id, next(counter))
+
+        with ThreadPoolExecutor(STORING_THREADS, thread_name_prefix="store") as executor:
+            self._data = PackStream(
+                self._crew, executor, self._store_data, next_name, size=self._pack_size, most=DATA_PACKS
+            )
+            map_size = min(self._pack_size, MAP_PACK_SIZE)
+            self._maps = PackStream(self._crew, executor, self._store_pack, next_name, size=map_size, most=MAP_PACKS)
+            self._crew.run(self._threads, self._work, "upload")
+            if not self._crew.failed:
+                self._data.finish()
+                self._maps.finish()
+        self._crew.reraise()
+        self._meter.finish()
+        return self._result(sources, folders)
+
+    def _mode(self, directory: str) -> int:
+        try:
+            return (self._folder / directory).stat().st_mode & 0o7777
+        except OSError as error:
+            raise RepositoryError(f"{self._folder / directory} cannot be read: {error.strerror}") from error
+
+    # What there is already
+
+    def _remember_packs(self) -> None:
+        """The parent's packs, and those that earlier attempts of this run have stored."""
+        if self._parent:
+            for use in self._parent.body.packs:
+                self._packs[use.name] = use
+                if use.live * 2 < use.raw:
+                    self._old.add(use.name)  # mostly rubbish: store again what is left of it, so that it can go
+
+    def _begin_attempt(self) -> int:
+        """Takes pack numbers that no attempt of this run has had, by the journal and by the store."""
+        found = {}
+        for info in self._store.list(self._names.run(self._run_id)):
+            if pack := self._names.parse_pack(info.name):
+                found[pack.number] = info.size
+        self._journal.trust(found)
+        for stored in self._journal.packs.values():
+            name = PackName(self._run_id, stored.number)
+            self._packs[name] = PackUse(
+                run_id=self._run_id, number=stored.number, size=stored.size, raw=stored.raw, live=0
+            )
+        attempt = max(self._journal.attempt, max(found, default=-1) // ATTEMPT) + 1
+        self._journal.begin(attempt)
+        return attempt
+
+    def _find_parent_maps(self, sources: Sequence[SourceFile]) -> dict[str, tuple[list[FrameRef], list[int]]]:
+        """For each file that the parent has too: where its map segments are, and how many blocks each has."""
+        if not self._parent:
+            return {}
+        wanted = {source.path for source in sources}
+        body, size = self._parent.body, self._geometry.block_size
+        return {
+            file.path: (body.segments(file), segment_counts(file.length, size, body.segment_blocks))
+            for file in body.files
+            if file.path in wanted
+        }
+
+    # A thread's work
+
+    def _work(self) -> None:
+        buffer = memoryview(bytearray(self._geometry.window_blocks * self._geometry.block_size))
+        while True:
+            self._crew.check()
+            with self._taking:
+                window = next(self._queue, None)
+            if window is None:
+                return
+            self._do_window(window, read_window(self._folder, window, buffer))
+            self._meter.add(window.length)
+
+    def _digest(self, block: bytes | memoryview) -> bytes:
+        return blake3(block, key=self._digest_key).digest(DIGEST_BYTES)
+
+    def _digests(self, content: memoryview) -> list[bytes]:
+        """A digest per block; zeros for a block of zeros."""
+        size, hole = self._geometry.block_size, self._hole
+        digests = [self._digest(content[at : at + size]) for at in range(0, len(content), size)]
+        if hole in digests:
+            digests = [HOLE_DIGEST if digest == hole else digest for digest in digests]
+        if (short := len(content) % size) and digests[-1] == self._digest(bytes(short)):
+            digests[-1] = HOLE_DIGEST
+        return digests
+
+    def _do_window(self, window: Window, content: memoryview) -> None:
+        segment = window.segment
+        known = self._known(segment)
+        digests = self._digests(content)
+        start = window.first * DIGEST_BYTES
+        if known.digests[start : start + len(digests) * DIGEST_BYTES] != b"".join(digests):
+            self._store_changed(window, known, digests, content)
+        with segment.lock:
+            segment.windows -= 1
+            done = segment.windows == 0
+        if done:
+            self._finish_segment(segment, known)
+
+    def _known(self, segment: SourceSegment) -> Segment:
+        """What the parent and earlier attempts have of a segment; read when its first window comes."""
+        with segment.lock:
+            if segment.map is None:
+                segment.map = self._read_known(segment)
+            return segment.map
+
+    def _read_known(self, segment: SourceSegment) -> Segment:
+        path, number = segment.file.path, segment.number
+        refs, counts = self._parent_maps.get(path, ([], []))
+        if number < len(refs):
+            ref = refs[number]
+            known = self._read_map(ref, counts[number])
+            if counts[number] != segment.count:
+                known = known.resized(segment.count)
+                segment.changed = True
+            elif ref.pack not in self._old:
+                segment.parent = ref
+            old = {i for i, frame in enumerate(known.frames) if frame.pack in self._old}
+            if old:
+                for block, frame_index in enumerate(known.frame_of):
+                    if frame_index in old:
+                        known.set_block(block, UNKNOWN_DIGEST, HOLE, 0)
+        else:
+            known = Segment.unknown(segment.count)
+            segment.changed = True
+        if self._journal.overlay(path, number, known):
+            segment.changed = True
+        return known
+
+    def _read_map(self, ref: FrameRef, count: int) -> Segment:
+        name = self._names.pack(ref.pack)
+        sealed = self._store.get(name, ref.offset, ref.length)
+        if len(sealed) != ref.length:
+            raise Damaged(f"{name} is cut off")
+        content = self._sealer.open(Kind.MAP, ref.pack, ref.number, ref.raw, sealed, name)
+        return blockmap.decode(content, count, f"{name}, frame {ref.number}")
+
+    def _store_changed(self, window: Window, known: Segment, digests: list[bytes], content: memoryview) -> None:
+        segment, size = window.segment, self._geometry.block_size
+        new: list[int] = []
+        for i, digest in enumerate(digests):
+            block = window.first + i
+            if known.digest(block) == digest:
+                continue
+            if digest == HOLE_DIGEST:
+                known.set_block(block, HOLE_DIGEST, HOLE, 0)
+            else:
+                new.append(i)
+        segment.changed = True
+        if not new:
+            return
+        if len(new) == len(digests):
+            joined: memoryview | bytes = content
+        else:
+            joined = b"".join(content[i * size : (i + 1) * size] for i in new)
+        compressed = self._compressor.compress(joined)
+        pack, ref = self._data.allocate(len(compressed), len(joined))
+        nonce, ciphertext = self._sealer.seal(Kind.DATA, ref.pack, ref.number, ref.raw, compressed)
+        blocks = tuple(window.first + i for i in new)
+        with segment.lock:
+            index = len(known.frames)
+            known.frames.append(ref)
+            for place, i in enumerate(new):
+                known.set_block(window.first + i, digests[i], index, place)
+        stored = b"".join(digests[i] for i in new)
+        note = FrameNote(segment.file.path, segment.number, ref, blocks, stored)
+        self._data.fill(pack, ref, nonce, ciphertext, note)
+
+    def _finish_segment(self, segment: SourceSegment, known: Segment) -> None:
+        """All its windows are done: store its map, unless the parent's is the same."""
+        segment.map = None
+        if segment.parent is not None and not segment.changed:
+            segment.ref = segment.parent
+        else:
+            known.compact()
+            content = known.encode()
+            compressed = self._compressor.compress(content)
+            pack, ref = self._maps.allocate(len(compressed), len(content))
+            nonce, ciphertext = self._sealer.seal(Kind.MAP, ref.pack, ref.number, ref.raw, compressed)
+            self._maps.fill(pack, ref, nonce, ciphertext)
+            segment.ref = ref
+        self._count(segment, known, segment.ref)
+
+    def _count(self, segment: SourceSegment, known: Segment, ref: FrameRef) -> None:
+        size = self._geometry.block_size
+        with self._counting:
+            self._live[ref.pack] = self._live.get(ref.pack, 0) + ref.raw
+            for index, blocks in known.blocks_per_frame().items():
+                frame = known.frames[index]
+                live = min(blocks * size, frame.raw)
+                self._live[frame.pack] = self._live.get(frame.pack, 0) + live
+                if frame.pack.run_id == self._run_id:
+                    self._new_blocks += blocks
+
+    # Storing
+
+    def _store_data(self, pack: Pack) -> None:
+        self._store_pack(pack)
+        with self._storing:
+            self._journal.add(StoredPack(pack.name.number, pack.size, pack.raw), pack.notes)
+
+    def _store_pack(self, pack: Pack) -> None:
+        name = self._names.pack(pack.name)
+        with self._storing:
+            self._guard()
+        try:
+            self._store.put_if_absent(name, pack.buffers)
+        except ObjectExists:
+            raise RepositoryError(
+                f"{name} exists, though run {self._run_id} has not stored it",
+                "another process works on the same run; start a new run",
+            ) from None
+        check_size(self._store, name, pack.size)
+        with self._storing:
+            number = pack.name.number
+            self._packs[pack.name] = PackUse(run_id=self._run_id, number=number, size=pack.size, raw=pack.raw, live=0)
+
+    def _result(self, sources: Sequence[SourceFile], folders: tuple[Directory, ...]) -> Stored:
+        used = sorted(self._live)
+        index = {name: i for i, name in enumerate(used)}
+        packs = tuple(self._packs[name].model_copy(update={"live": self._live[name]}) for name in used)
+        files = []
+        for source in sources:
+            refs = [segment.ref for segment in source.segments if segment.ref is not None]
+            entries = tuple((index[ref.pack], ref.number, ref.offset, ref.length, ref.raw) for ref in refs)
+            files.append(File(path=source.path, mode=source.mode, length=source.length, map=entries))
+        return Stored(
+            body=Body(
+                segment_blocks=self._geometry.segment_blocks, packs=packs, files=tuple(files), directories=folders
+            ),
+            bytes=sum(source.length for source in sources),
+            stored_bytes=sum(pack.size for pack in packs if pack.run_id == self._run_id),
+            new_blocks=self._new_blocks,
+            blocks=sum(segment.count for source in sources for segment in source.segments),
+        )
+
+
+def check_size(store: Store, name: str, size: int) -> None:
+    """Asks the store whether it has what it has just taken."""
+    try:
+        seen = store.stat(name).size
+    except ObjectMissing:
+        seen = None
+    if seen != size:
+        raise StorageUnavailable(
+            f"{store.url} has taken {name} with {size} bytes and now says "
+            + ("that it has none" if seen is None else f"that it has {seen}")
+        )
