@@ -10,6 +10,9 @@ from pydantic import AwareDatetime, Field
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[int, Field(ge=1, lt=10**12)]
 
+MAX_BLOCK = 1 << 20
+"""Bytes of a block at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -73,7 +76,7 @@ class Backup:
     """The number of files."""
     variables: dict[str, str]
     """Server variables without which no server starts on the restored folder."""
-    block_size: Annotated[int, Field(ge=1)]
+    block_size: Annotated[int, Field(ge=1, le=MAX_BLOCK)]
     """Bytes of a block."""
     digest: str = ""
     """The digest of this manifest, which the next one names: 64 hex digits."""

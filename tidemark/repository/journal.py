@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tidemark.errors import DiskFull, RepositoryError
+from tidemark.files import NO_ROOM
 from tidemark.repository.blockmap import FrameRef, Segment
 from tidemark.repository.names import PackName
 
@@ -55,12 +57,15 @@ class Journal:
         """The data packs that earlier attempts have stored, by number."""
         self.attempt = -1
         """The last attempt that the journal knows of; -1 when there was none."""
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(self._descriptor, self._scan())
-        except BaseException:
-            os.close(self._descriptor)
-            raise
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.ftruncate(self._descriptor, self._scan())
+            except BaseException:
+                os.close(self._descriptor)
+                raise
+        except OSError as error:
+            raise RepositoryError(f"the journal {path} cannot be used: {error.strerror}") from error
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -98,14 +103,20 @@ class Journal:
             for i, block in enumerate(note.blocks):
                 segment.set_block(block, note.digests[i * 16 : (i + 1) * 16], index, i)
             changed = True
+        segment.compact()  # so that the frames that are still to come always find a free index
         return changed
 
     def _append(self, lines: list[dict[str, Any]]) -> None:
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         view = memoryview(text.encode())
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        os.fsync(self._descriptor)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise DiskFull(f"no room for the journal {self._path}: {error.strerror}", "free some room") from error
+            raise RepositoryError(f"the journal {self._path} cannot be written: {error.strerror}") from error
 
     def _scan(self) -> int:
         """Reads what is there without keeping it; gives where the readable part ends, and leaves the position there."""

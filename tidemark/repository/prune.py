@@ -65,6 +65,7 @@ class Pruner:
         if not dry_run:
             self._delete(manifests)
             self._delete(packs)
+            self._store.sweep(f"{self._names.shard}/", MARGIN)
         return Pruned(tuple(sorted(going)), len(packs), sum(info.size for info in (*manifests, *packs)), plan)
 
     def discard(self, backups: Sequence[Backup], run_id: str) -> Pruned:

@@ -119,10 +119,7 @@ class ShardRepository:
                 geometry, block_size=base.backup.block_size, segment_blocks=base.body.segment_blocks
             )
         identity = f"{self._key.repository.hex()} {self.name} {number} {geometry.block_size} {geometry.segment_blocks}"
-        try:
-            opened = Journal(journal, run_id, identity)
-        except OSError as error:
-            raise RepositoryError(f"the journal {journal} cannot be used: {error.strerror}") from error
+        opened = Journal(journal, run_id, identity)
         try:
             stored = Upload(
                 self._store,
@@ -255,6 +252,7 @@ class ShardRepository:
             block_size=block_size,
         )
         content = self._codec.encode(backup, sealed, raw)
+        complete = self._codec.decode(number, content).backup  # never commit what a reader would refuse
         self._check_packs(run_id, stored)
         if committed := self._check_newest(parent, run_id):
             return committed
@@ -267,7 +265,7 @@ class ShardRepository:
             raise
         if self._store.get(name) != content:
             raise Damaged(f"{name} reads back differently from what was written")
-        return self._codec.decode(number, content).backup
+        return complete
 
     def _check_packs(self, run_id: str, stored: Stored) -> None:
         """That nobody has cleaned up behind a run that was thought dead."""

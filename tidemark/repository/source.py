@@ -70,7 +70,7 @@ def scan(
     """Looks at every file. ``RepositoryError`` for one that is not a plain file below the folder."""
     files = []
     for path in paths:
-        _check_path(path)
+        check_path(path)
         try:
             found = (folder / path).lstat()
         except OSError as error:
@@ -122,7 +122,8 @@ def read_window(folder: Path, window: Window, buffer: memoryview) -> memoryview:
     return buffer[: window.length]
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
+    """``RepositoryError`` for a path that a backup cannot hold."""
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -116,6 +116,8 @@ class Target:
                         path.unlink()
                     else:
                         shutil.rmtree(path)
+                else:
+                    path.chmod(0o700)
             for name in plain:
                 path = where / name
                 wanted = path.relative_to(self._folder).as_posix() in files

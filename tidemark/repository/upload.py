@@ -18,6 +18,7 @@ from blake3 import blake3
 from tidemark.errors import Damaged, ObjectExists, ObjectMissing, RepositoryError, StorageUnavailable
 from tidemark.progress import ProgressCallback
 from tidemark.repository import blockmap
+from tidemark.repository.backup import MAX_BLOCK
 from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, HOLE_DIGEST, UNKNOWN_DIGEST, FrameRef, Segment
 from tidemark.repository.crew import Crew
 from tidemark.repository.journal import FrameNote, Journal, StoredPack
@@ -27,7 +28,7 @@ from tidemark.repository.meter import Meter
 from tidemark.repository.names import ATTEMPT, PackName, ShardNames
 from tidemark.repository.packs import Pack, PackStream
 from tidemark.repository.sealing import MAX_FRAME, Compressor, FrameSealer, Kind
-from tidemark.repository.source import SourceFile, SourceSegment, Window, read_window, scan, windows
+from tidemark.repository.source import SourceFile, SourceSegment, Window, check_path, read_window, scan, windows
 from tidemark.storage import Store
 
 STORING_THREADS = 2
@@ -47,6 +48,12 @@ class Geometry:
     """Bytes that a thread takes at once, and so the most that a frame can hold; whole blocks."""
     segment_blocks: int = blockmap.MAX_SEGMENT_BLOCKS
     """Blocks of a map segment; whole windows."""
+
+    def __post_init__(self) -> None:
+        if self.block_size & (self.block_size - 1) or not 0 < self.block_size <= min(self.window, MAX_BLOCK):
+            raise ValueError(f"a block of {self.block_size} bytes: not a power of two up to {MAX_BLOCK}")
+        if self.window > MAX_FRAME or not 0 < self.segment_blocks <= blockmap.MAX_SEGMENT_BLOCKS:
+            raise ValueError(f"a window of {self.window} bytes, or a segment of {self.segment_blocks} blocks")
 
     @property
     def window_blocks(self) -> int:
@@ -143,6 +150,7 @@ class Upload:
         return self._result(sources, folders)
 
     def _mode(self, directory: str) -> int:
+        check_path(directory)
         try:
             return (self._folder / directory).stat().st_mode & 0o7777
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 Buffer = bytes | bytearray | memoryview
 Body = Sequence[Buffer]
@@ -63,3 +64,8 @@ class Store(ABC):
         """Deletes objects; a store that can do so in batches overrides this."""
         for name in names:
             self.delete(name)
+
+    def sweep(self, prefix: str, older_than: timedelta) -> int:
+        """Removes what killed writers have left below ``prefix`` (a whole part, with its ``/``) and that no ``list``
+        shows; gives the number. A store where nothing can be left has nothing to do."""
+        return 0

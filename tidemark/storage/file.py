@@ -93,12 +93,13 @@ class FileStore(Store):
                     break
                 parent.rmdir()
 
-    def sweep(self, older_than: timedelta) -> int:
-        """Deletes temporary files of writers that were killed; gives their number. Younger ones may be in use."""
+    def sweep(self, prefix: str, older_than: timedelta) -> int:
+        if prefix:
+            check_name(prefix.removesuffix("/"))
         limit = time.time() - older_than.total_seconds()
         swept = 0
         with self._translated("its temporary files", "deleted"):
-            for folder, _, files in os.walk(self._root):
+            for folder, _, files in os.walk(self._root / prefix):
                 for file in files:
                     path = Path(folder, file)
                     if file.startswith(_TEMPORARY):
