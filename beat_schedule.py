@@ -1,0 +1,46 @@
+"""What beat emits, and when; nothing else.
+
+One entry per shard: ``tasks.backup`` once per cycle, the shards spread evenly over the cycle's window. And the janitor,
+each minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from tasks.tide import Tide
+from tidemark.config import Settings
+
+PRIORITY = 6
+"""Scheduled backups wait for those that people ask for (priority 0). Steps have 0 as well, and go before both."""
+JANITOR_EVERY = 60.0
+"""Seconds."""
+
+
+def build(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The schedule for a configuration: the same for the same configuration, wherever and whenever it is built."""
+    every = settings.cycle.every.total_seconds()
+    window = (settings.cycle.window or settings.cycle.every).total_seconds()
+    names = sorted((shard.name for shard in settings.shard), key=_shuffled)
+    entries: dict[str, dict[str, Any]] = {
+        f"backup {name}": {
+            "task": "tasks.backup",
+            "schedule": Tide(every, offset=place * window / len(names)),
+            "args": (name,),
+            # A message that nobody could take within its cycle is void: the next cycle's is on its way.
+            "options": {"queue": "backup", "priority": PRIORITY, "expires": every},
+        }
+        for place, name in enumerate(names)
+    }
+    entries["janitor"] = {
+        "task": "tasks.janitor",
+        "schedule": Tide(JANITOR_EVERY),
+        "options": {"queue": "control", "expires": JANITOR_EVERY},
+    }
+    return entries
+
+
+def _shuffled(name: str) -> bytes:
+    """A shard's place in the order: shards of one keyspace, which often share machines, do not stand side by side."""
+    return hashlib.sha256(name.encode()).digest()

@@ -1,0 +1,103 @@
+"""``tasks.backup``: what beat and people enqueue. The node that takes it turns it into the shard's chain."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal, get_args
+
+from celery import chain
+from celery.exceptions import Ignore
+
+from tasks import app, logs
+from tasks.base import FleetTask, Value, describe, new_record
+from tasks.catchup import catchup
+from tasks.cleanup import cleanup
+from tasks.restore import restore
+from tasks.stop import stop
+from tasks.upload import upload
+from tidemark import fleet, steps
+from tidemark.config import ShardSettings
+from tidemark.errors import ConfigError, LeaseHeld, TidemarkError
+from tidemark.fleet import LeaseHolder, RunRecord, metrics, records
+
+log = logging.getLogger(__name__)
+
+FirstBackup = Literal["clone", "replay", "empty", "refuse"]
+
+
+@app.task(name="tasks.backup", base=FleetTask, bind=True)
+def backup(
+    self: FleetTask, shard: str, first_backup: str | None = None, force: bool = False, attempt: int = 1
+) -> Value:
+    """Backs up a shard. This task's id stays the run's: its result is what the last step returns.
+
+    ``first_backup`` is what to do when the shard has no backup yet, in place of what the configuration says; ``force``
+    means also when the newest backup is younger than ``cycle.min_interval``; ``attempt`` counts the runs that were
+    lost with their nodes. While another run has the shard, nothing is done and the result says why (``skipped``).
+    """
+    settings = self.settings()
+    configured = settings.find_shard(shard)
+    if first_backup is not None and first_backup not in get_args(FirstBackup):
+        allowed = ", ".join(get_args(FirstBackup))
+        raise ConfigError(f'first_backup is "{first_backup}"; allowed are: {allowed}')
+    with logs.about(shard, step="backup"):
+        client = self.redis()
+        if holder := fleet.persist(lambda: fleet.leases.holder(client, shard)):
+            return _held(self, shard, holder)
+        try:
+            run = steps.Run.create(
+                settings,
+                self.config_path(),
+                shard,
+                node_id=self.node,
+                first_backup=first_backup or _refusal(self, configured),
+                force=force,
+            )
+        except TidemarkError as error:
+            message = describe(error)
+            metrics.fail(client, shard, run="", step="backup", message=message)
+            raise
+        try:
+            fence = fleet.persist(lambda: fleet.leases.take(client, shard, run.id, node=self.node, step="backup"))
+        except LeaseHeld as held:  # somebody was quicker
+            steps.cleanup.run(run.folder)
+            log.info("%s", held.message)
+            return {"shard": shard, "skipped": held.message}
+        record = new_record(run, node=self.node, root=self.root, fence=fence, attempt=attempt)
+        fleet.persist(lambda: records.start(client, record))
+        log.info("run %s begins", run.id)
+        return _become_chain(self, record)
+
+
+def _become_chain(task: FleetTask, record: RunRecord) -> Value:
+    """The four steps in place of this task, under its id. Everything goes to this node's queue with priority 0: the
+    Redis transport goes by priority first, and a step must be the next thing that the node sees."""
+    queue = task.queue_here
+    one_by_one = [
+        step.si(record.shard, record.run).set(queue=queue, priority=0) for step in (restore, catchup, stop, upload)
+    ]
+    after_a_failure = cleanup.s(record.shard, record.run).set(queue=queue, priority=0)
+    task.replace(chain(*one_by_one).on_error(after_a_failure))
+    raise AssertionError("replace raises")
+
+
+def _held(task: FleetTask, shard: str, holder: LeaseHolder) -> Value:
+    """Another run has the shard; or it is this very request, whose message has come a second time."""
+    record = fleet.persist(lambda: records.get(task.redis(), holder.run))
+    if record and record.root == task.request.id and record.state == "open":
+        if record.node == task.node:
+            # Was the chain sent before the message came back? Steps are done once, so sending it again does no harm.
+            log.info("run %s was made for this request already; going on with it", record.run)
+            return _become_chain(task, record)
+        raise Ignore(f"run {record.run} on node {record.node} is doing this")
+    message = f"{shard} is being backed up by {holder.describe()}"
+    log.info("%s", message)
+    return {"shard": shard, "skipped": message}
+
+
+def _refusal(task: FleetTask, shard: ShardSettings) -> FirstBackup | None:
+    """A shard that has had backups and has none any more is a wrong url or a disk that is not mounted: nothing to
+    start anew in silence."""
+    client = task.redis()
+    known = fleet.persist(lambda: metrics.has_had_backups(client, shard.name))
+    return "refuse" if known and shard.first_backup != "refuse" else None

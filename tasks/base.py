@@ -1,0 +1,246 @@
+"""What all tasks share: settings, Redis, this node's name. And for the steps: the lease, the run's record, the shard's
+metrics, the log's context, and what an error means. Here, and nowhere else."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import redis
+from celery import Task
+from celery.exceptions import Ignore
+
+from tasks import logs
+from tasks.node import own_queue
+from tasks.progress import Reporter
+from tidemark import config, fleet, steps
+from tidemark.config import RedisSettings, Settings
+from tidemark.errors import RunError, StorageUnavailable, TidemarkError
+from tidemark.fleet import RunRecord, metrics, records
+from tidemark.fleet.metrics import RunningStep
+from tidemark.progress import ProgressCallback
+from tidemark.steps.results import StepResult
+
+if TYPE_CHECKING:
+    BaseTask = Task[Any, Any]
+else:
+    BaseTask = Task
+
+log = logging.getLogger(__name__)
+
+Value = dict[str, Any]
+"""What a task returns: plain JSON, never a secret."""
+
+RETRIES = 3
+"""How often a step is tried again while the repository's store is away."""
+RETRY_AFTER = 15
+"""Seconds before the first of these; doubled each time. Together they stay within the lease's life."""
+
+
+@functools.lru_cache(maxsize=4)
+def _client(settings: RedisSettings) -> redis.Redis:
+    return fleet.connect(settings)
+
+
+class FleetTask(BaseTask):
+    """A task that knows the fleet. Tasks are one object per process: nothing of a single call is kept in them."""
+
+    abstract = True
+    throws = (TidemarkError,)  # expected: logged without a traceback
+
+    def settings(self) -> Settings:
+        """The configuration as it is now; an edited file counts from the next task on."""
+        return config.load()
+
+    def config_path(self) -> Path:
+        return config.config_path()
+
+    def redis(self) -> redis.Redis:
+        return _client(self.settings().redis)
+
+    @property
+    def node(self) -> str:
+        """The worker that runs this, e.g. ``node1@machine``."""
+        return str(self.request.hostname)
+
+    @property
+    def root(self) -> str:
+        """The id that somebody enqueued; everything that became of it has this root."""
+        return str(self.request.root_id or self.request.id)
+
+    @property
+    def queue_here(self) -> str:
+        """The queue that only this node consumes."""
+        return own_queue(self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a step is given."""
+
+    run: steps.Run
+    progress: ProgressCallback
+    guard: steps.Guard
+    living_runs: frozenset[str]
+    """Ids of all runs that have not ended."""
+
+
+class StepTask(FleetTask):
+    """One of a run's four steps. The task's name ends in the step's."""
+
+    abstract = True
+
+    def perform(self, shard: str, run_id: str, work: Callable[[Stage], StepResult]) -> Value:
+        """Does the step, once: a run that has ended well gives its result again, and one that has ended otherwise is
+        left alone."""
+        step = self.name.rpartition(".")[2]
+        client = self.redis()
+        record = fleet.persist(lambda: records.get(client, run_id))
+        if record and record.state != "open":
+            return self._ended(record)
+        run = steps.Run.load(self.settings(), self.config_path(), run_id)
+        if run.shard.name != shard:
+            raise RunError(f"run {run_id} is one of {run.shard.name}, not of {shard}")
+        if run.on_disk.node_id != self.node:
+            raise RunError(
+                f"{run.shard.name}: run {run_id} belongs to node {run.on_disk.node_id}, but its {step} step came to "
+                f"{self.node}",
+                "give every worker a name of its own (-n), and do not consume another node's queue",
+            )
+        with logs.about(run.shard.name, run_id, step):
+            try:
+                result = self._do(run, record, step, work)
+            except StorageUnavailable as error:
+                if self.request.retries < RETRIES:
+                    log.warning("%s; trying again", error.message)
+                    raise self.retry(
+                        exc=error,
+                        countdown=RETRY_AFTER * 2**self.request.retries,
+                        max_retries=RETRIES,
+                        queue=self.queue_here,
+                        priority=0,
+                    ) from error
+                self._failed(run, step, error)
+                raise
+            except Exception as error:
+                self._failed(run, step, error)
+                raise
+            return result
+
+    def _do(self, run: steps.Run, record: RunRecord | None, step: str, work: Callable[[Stage], StepResult]) -> Value:
+        client, shard = self.redis(), run.shard.name
+        fence = record.fence if record else None
+        with fleet.Lease(client, shard, run.id, node=self.node, step=step, fence=fence) as lease:
+            if record is None:
+                record = self._record_again(run, lease.fence)
+            fleet.persist(lambda: records.enter(client, run.id, step))
+            running = RunningStep(run=run.id, node=self.node, step=step, started=datetime.now(UTC))
+            fleet.persist(lambda: metrics.begin_step(client, shard, running))
+            living = frozenset(other.run for other in fleet.persist(lambda: records.open_runs(client)))
+            log.info("begins")
+            with Reporter(self, client, shard=shard, run=run.id, step=step) as reporter:
+                result = work(Stage(run, reporter, lease.guard, living))
+        return self._succeeded(run, record, step, result)
+
+    def _record_again(self, run: steps.Run, fence: int) -> RunRecord:
+        """Redis has lost its data; the run's folder has not."""
+        record = new_record(run, node=self.node, root=self.root, fence=fence)
+        fleet.persist(lambda: records.start(self.redis(), record))
+        return record
+
+    def _succeeded(self, run: steps.Run, record: RunRecord, step: str, result: StepResult) -> Value:
+        client, shard = self.redis(), run.shard.name
+        log.info("done in %.1f s%s", result.seconds, f": {result.skipped}" if result.skipped else "")
+        fleet.persist(lambda: records.leave(client, run.id, step, result.seconds))
+        if not result.skipped:
+            proven = _proven(run, result)
+            fleet.persist(
+                lambda: metrics.end_step(
+                    client,
+                    shard,
+                    step,
+                    result.seconds,
+                    bytes=getattr(result, "bytes", 0),
+                    transactions=getattr(result, "transactions", None),
+                    proven=proven,
+                )
+            )
+        if not isinstance(result, steps.UploadResult):
+            return result.model_dump(mode="json")
+        return self._end(record, result)
+
+    def _end(self, record: RunRecord, result: steps.UploadResult) -> Value:
+        """The last step is done: the run's result, its record, the shard's newest backup, and the lease."""
+        client, shard, run_id = self.redis(), record.shard, record.run
+        now = fleet.persist(lambda: records.get(client, run_id)) or record
+        value: Value = {"shard": shard, "run": run_id, "node": self.node}
+        if result.skipped:
+            value["skipped"] = result.skipped
+        else:
+            value |= result.model_dump(
+                mode="json", include={"number", "position", "finished_at", "bytes", "stored_bytes", "pruned"}
+            )
+            value["seconds"] = now.seconds
+            if result.number is None or result.finished_at is None:
+                raise RunError(f"{shard}: the upload of run {run_id} names no backup")
+            newest = metrics.NewestBackup(
+                number=result.number,
+                position=result.position,
+                finished_at=result.finished_at,
+                bytes=result.bytes,
+                stored_bytes=result.stored_bytes,
+            )
+            fleet.persist(lambda: metrics.set_newest(client, shard, newest))
+        fleet.persist(lambda: metrics.succeed(client, shard, skipped=result.skipped))
+        state: records.EndState = "skipped" if result.skipped else "succeeded"
+        fleet.persist(lambda: records.close(client, run_id, state, skipped=result.skipped, result=value))
+        fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=record.fence))
+        return value
+
+    def _failed(self, run: steps.Run, step: str, error: Exception) -> None:
+        """Notes what happened; the cleanup, which Celery calls next, does the rest."""
+        log.error("failed: %s", error, exc_info=None if isinstance(error, TidemarkError) else error)
+        try:
+            fail_run(self.redis(), run.id, run.shard.name, step, describe(error))
+        except TidemarkError as trouble:
+            log.warning("the failure could not be recorded: %s", trouble)
+
+    def _ended(self, record: RunRecord) -> Value:
+        if record.state in records.ENDED_WELL:
+            log.info("%s: run %s has ended already; nothing to do", record.shard, record.run)
+            return record.result or {"shard": record.shard, "run": record.run}
+        log.warning("%s: run %s has ended as %s; dropping its step", record.shard, record.run, record.state)
+        self.app.send_task("tasks.cleanup", (None, record.shard, record.run), queue=self.queue_here, priority=0)
+        raise Ignore(f"run {record.run} has ended as {record.state}")
+
+
+def new_record(run: steps.Run, *, node: str, root: str, fence: int, attempt: int = 1) -> RunRecord:
+    """The record of a run that begins."""
+    now = datetime.now(UTC)
+    return RunRecord(
+        run=run.id, shard=run.shard.name, node=node, root=root, fence=fence, attempt=attempt, started=now, updated=now
+    )
+
+
+def fail_run(client: redis.Redis, run_id: str, shard: str, step: str, message: str) -> None:
+    """Ends a run as failed and counts it, once, however often it is told."""
+    if fleet.persist(lambda: records.close(client, run_id, "failed", error=message)):
+        fleet.persist(lambda: metrics.fail(client, shard, run=run_id, step=step, message=message))
+
+
+def describe(error: BaseException) -> str:
+    """An error in words; of errors that are not ours the kind as well."""
+    return str(error) if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
+
+
+def _proven(run: steps.Run, result: StepResult) -> int | None:
+    """The number of the backup that this catch-up has shown to restore, start and replicate."""
+    if not isinstance(result, steps.CatchupResult):
+        return None
+    restored = run.recall(steps.RestoreResult)
+    return restored.backup if restored else None

@@ -1,0 +1,83 @@
+"""``tasks.cleanup``: after a run that did not end well, on the node that holds its folder. May be asked any time, and
+any number of times."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+from celery.result import AsyncResult
+
+from tasks import app, logs
+from tasks.base import FleetTask, Value, describe, fail_run
+from tidemark import fleet, steps
+from tidemark.errors import RunError, TidemarkError
+from tidemark.fleet import metrics, records
+
+log = logging.getLogger(__name__)
+
+
+@app.task(name="tasks.cleanup", base=FleetTask, bind=True)
+def cleanup(
+    self: FleetTask,
+    failed_id: str | None,
+    shard: str,
+    run_id: str,
+    ended_as: Literal["failed", "revoked"] = "failed",
+    reason: str = "",
+) -> Value:
+    """Stops the run's server, removes its folder and its packs, gives the lease back, and settles the record.
+
+    As a chain's errback it is given the id of the task that failed; otherwise ``reason`` says what happened.
+    """
+    with logs.about(shard, run_id, "cleanup"):
+        client = self.redis()
+        record = fleet.persist(lambda: records.get(client, run_id))
+        if record and record.state in records.ENDED_WELL:
+            log.info("the run has ended well; nothing to clean up")
+        elif ended_as == "revoked":
+            if fleet.persist(lambda: records.close(client, run_id, "revoked", error=reason or "revoked")):
+                fleet.persist(lambda: metrics.end_run(client, shard, run_id))
+        else:
+            message = reason or _what_happened(failed_id)
+            fail_run(client, run_id, shard, record.step if record else "", message)
+            if record and reason:
+                _settle(record.root, reason)
+        try:
+            _clear(self, run_id)
+            if not record or record.state not in records.ENDED_WELL:
+                discard(self, run_id, shard)
+        finally:
+            fence = record.fence if record else None
+            fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=fence))
+        return {"shard": shard, "run": run_id}
+
+
+def _clear(task: FleetTask, run_id: str) -> None:
+    """Only what stands in the scratch folder and is this node's is touched; a message cannot name a path."""
+    for folder, left in steps.runs_on_disk(task.settings()):
+        if folder.name == run_id and (left is None or left.node_id == task.node):
+            log.info("stopping what is left of the run, and removing %s", folder)
+            steps.cleanup.run(folder)
+
+
+def discard(task: FleetTask, run_id: str, shard: str) -> None:
+    """Deletes what the run has stored. Such packs are rubbish, not harm: what cannot be deleted now is pruned later."""
+    try:
+        steps.discard(task.settings(), shard, run_id)
+    except TidemarkError as error:
+        log.warning("its packs stay until they are pruned: %s", error)
+
+
+def _what_happened(failed_id: str | None) -> str:
+    """The error that the failed task left as its result."""
+    if failed_id is None:
+        return "the run was given up"
+    result = AsyncResult(failed_id, app=app).result
+    return describe(result) if isinstance(result, BaseException) else str(result or "the run was given up")
+
+
+def _settle(root: str, reason: str) -> None:
+    """Whoever waits for the run hears of its end, when no step of it can tell any more."""
+    if not AsyncResult(root, app=app).ready():
+        app.backend.mark_as_failure(root, RunError(reason))

@@ -1,0 +1,75 @@
+"""This worker as a node: its name, its own queue, its signs of life."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import celeryd_after_setup
+from celery.worker import WorkController
+
+from tasks import app
+from tidemark import config, fleet
+from tidemark.errors import TidemarkError
+
+log = logging.getLogger(__name__)
+
+SHARED_QUEUE = "backup"
+
+
+def own_queue(node: str) -> str:
+    """The queue that only this node consumes: a run's steps stay where the run's folder is."""
+    return f"node.{node}"
+
+
+def is_node(worker: Any) -> bool:
+    """Whether a worker does backups; one that was started with ``-Q control`` does not."""
+    return own_queue(worker.hostname) in worker.app.amqp.queues.consume_from
+
+
+@celeryd_after_setup.connect
+def consume_own_queue_first(sender: str, instance: WorkController, **_: Any) -> None:
+    """A worker without ``-Q``, or with the shared queue in it, is a node. It consumes its own queue before the shared
+    one: the queue that is declared first goes first."""
+    selected = instance.app.amqp.queues._consume_from
+    if selected is None or SHARED_QUEUE in selected:
+        instance.app.amqp.queues.select([own_queue(sender), SHARED_QUEUE])
+
+
+class SignsOfLife(bootsteps.StartStopStep):
+    """A node says every few seconds that it is there; the janitor goes by that."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._timer: Any = None
+        self._redis = fleet.connect(config.load().redis)
+        self._since = datetime.now(UTC)
+
+    def include_if(self, worker: Any) -> bool:
+        return True
+
+    def start(self, worker: Any) -> None:
+        if is_node(worker):
+            self._say(worker.hostname)
+            self._timer = worker.timer.call_repeatedly(fleet.nodes.INTERVAL, self._say, (worker.hostname,))
+
+    def stop(self, worker: Any) -> None:
+        if self._timer:
+            self._timer.cancel()
+            try:
+                fleet.nodes.leave(self._redis, worker.hostname)
+            except TidemarkError as error:
+                log.warning("could not say that this node has stopped: %s", error)
+
+    def _say(self, node: str) -> None:
+        try:
+            fleet.nodes.beat(self._redis, node, self._since)
+        except TidemarkError as error:
+            log.warning("could not say that this node is there: %s", error)
+
+
+app.steps["worker"].add(SignsOfLife)

@@ -1,0 +1,67 @@
+"""Revoking. Celery calls no errback for a revoked task and leaves the rest of its chain pending for ever; and the id
+that an operator knows, the root, is not the id of the step that is running."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import task_revoked
+from celery.worker import state
+
+from tasks import app
+from tasks.node import own_queue
+
+log = logging.getLogger(__name__)
+
+STEPS = frozenset({"tasks.restore", "tasks.catchup", "tasks.stop", "tasks.upload"})
+INTERVAL = 2.0
+"""Seconds between two looks at what has been revoked."""
+
+
+@task_revoked.connect
+def settle(sender: Any, request: Any, terminated: bool, **_: Any) -> None:
+    """A step was revoked, before it began or (``terminated``) in the middle. Runs in the worker's main process."""
+    if sender.name not in STEPS:
+        return
+    shard, run_id = map(str, request.args)
+    log.warning("run %s was revoked at %s", run_id, sender.name)
+    for later in request.chain or ():
+        app.backend.mark_as_revoked(later["options"]["task_id"], "the run was revoked")
+    if request.root_id and request.root_id != request.id:
+        app.backend.mark_as_revoked(request.root_id, "the run was revoked")
+    app.send_task(
+        "tasks.cleanup",
+        (None, shard, run_id),
+        {"ended_as": "revoked", "reason": f"revoked at step {sender.name.rpartition('.')[2]}"},
+        queue=own_queue(str(request.hostname)),
+        priority=0,
+    )
+
+
+class RootWatch(bootsteps.StartStopStep):
+    """Ends the running step of a run whose root id was revoked: that is the id which people know."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._timer: Any = None
+
+    def start(self, worker: Any) -> None:
+        self._timer = worker.timer.call_repeatedly(INTERVAL, self._look, (worker,))
+
+    def stop(self, worker: Any) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _look(self, worker: Any) -> None:
+        for request in list(state.active_requests):
+            if request.name in STEPS and request.root_id in state.revoked and request.id not in state.revoked:
+                log.warning("%s was revoked; ending its %s", request.root_id, request.name)
+                state.revoked.add(request.id)
+                request.terminate(worker.pool, signal="TERM")
+
+
+app.steps["worker"].add(RootWatch)

@@ -1,0 +1,13 @@
+"""``tasks.stop``: the stop step of a run, on the node that holds its folder."""
+
+from __future__ import annotations
+
+from tasks import app
+from tasks.base import StepTask, Value
+from tidemark import steps
+
+
+@app.task(name="tasks.stop", base=StepTask, bind=True)
+def stop(self: StepTask, shard: str, run_id: str) -> Value:
+    """Shuts the private server down cleanly."""
+    return self.perform(shard, run_id, lambda at: steps.stop.run(at.run, progress=at.progress, guard=at.guard))
