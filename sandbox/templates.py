@@ -1,0 +1,57 @@
+"""Empty data folders, made once in a process and copied for each server."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+from sandbox import processes
+from sandbox.programs import Flavour, Programs
+
+_lock = threading.Lock()
+_made: dict[tuple[Flavour, Path], Path] = {}
+_folder: Path | None = None
+
+
+def use_folder(folder: Path) -> None:
+    """Keeps templates in this folder, which whoever owns it removes; without it, in a temporary one of this process."""
+    global _folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _lock:
+        _folder = folder
+        _made.clear()
+
+
+def copy_empty(flavour: Flavour, programs: Programs, account: list[str], data: Path) -> None:
+    """Makes ``data`` a new empty data folder. Raises ``ProcessFailed`` when the server cannot make one."""
+    with _lock:
+        key = (flavour, programs.server)
+        if key not in _made:
+            _made[key] = _make(flavour, programs, account)
+        template = _made[key]
+    shutil.copytree(template, data)
+    data.chmod(0o700)
+
+
+def _make(flavour: Flavour, programs: Programs, account: list[str]) -> Path:
+    global _folder
+    if _folder is None:
+        _folder = Path(tempfile.mkdtemp(prefix="tidemark-templates-"))
+        atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    data = _folder / f"{flavour}-{len(_made)}"
+    log = _folder / f"{flavour}.log"
+    command: list[str | Path]
+    shutil.rmtree(data, ignore_errors=True)
+    if flavour == "mysql":
+        command = [programs.initialise, "--no-defaults", "--initialize-insecure", f"--datadir={data}"]
+        command += ["--secure-file-priv=NULL", "--innodb-redo-log-capacity=16M", *account]
+    else:
+        command = [programs.initialise, "--no-defaults", f"--datadir={data}", "--skip-test-db"]
+        command += ["--auth-root-authentication-method=normal", "--skip-name-resolve", *account]
+        command += ["--innodb-log-file-size=32M", "--innodb-doublewrite=0", "--innodb-flush-log-at-trx-commit=0"]
+    processes.run(command, log=log)
+    (data / "auto.cnf").unlink(missing_ok=True)  # each server has a uuid of its own
+    return data
