@@ -1,0 +1,41 @@
+"""MySQL and MariaDB: the private server that a backup is made on, and the primary as its source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tidemark.errors import ServerError
+from tidemark.mysql.endpoint import Endpoint
+from tidemark.mysql.flavour import Flavour
+from tidemark.mysql.mariadb import MariaDB
+from tidemark.mysql.mysql import MySQL
+from tidemark.mysql.options import ServerOptions
+from tidemark.mysql.record import kill_leftover
+from tidemark.mysql.replication import Catchup
+from tidemark.mysql.selection import Selection
+from tidemark.mysql.server import PrivateServer
+from tidemark.mysql.source import Source, connect
+
+__all__ = [
+    "Catchup",
+    "Endpoint",
+    "Flavour",
+    "PrivateServer",
+    "Selection",
+    "ServerOptions",
+    "Source",
+    "connect",
+    "find_flavour",
+    "kill_leftover",
+]
+
+
+def find_flavour(name: str, bin_folder: Path | None = None) -> Flavour:
+    """``mysql`` or ``mariadb`` with the programs of this folder, or of PATH. Raises ``ProgramMissing``."""
+    match name:
+        case "mysql":
+            return MySQL(bin_folder)
+        case "mariadb":
+            return MariaDB(bin_folder)
+        case _:
+            raise ServerError(f'"{name}" is not a flavour', 'the flavours are "mysql" and "mariadb"')

@@ -1,0 +1,141 @@
+"""What differs between MySQL and MariaDB, behind one protocol: callers never compare names or versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tidemark.mysql.endpoint import Endpoint
+from tidemark.mysql.layout import Layout
+from tidemark.mysql.options import OptionValues, ServerOptions
+from tidemark.mysql.programs import Programs
+from tidemark.mysql.selection import Selection
+from tidemark.mysql.session import Session
+from tidemark.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from tidemark.mysql.server import PrivateServer
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """How replication is doing on a private server."""
+
+    receiving: str
+    """Of the thread that reads from the source: ``Yes``, ``Connecting`` or ``No``."""
+    applying: bool
+    """Whether the thread that applies is running."""
+    receive_errno: int
+    receive_error: str
+    apply_errno: int
+    apply_error: str
+    behind: int | None
+    """Seconds behind the source, as the server estimates; None when it cannot tell."""
+    read: str
+    """How far the source has been read; changes with every byte that arrives."""
+    pending: bool
+    """Whether something has been received and not been applied yet."""
+
+
+class Flavour(Protocol):
+    """MySQL or MariaDB with the programs that are installed here."""
+
+    name: str
+    """``mysql`` or ``mariadb``."""
+    server_version: str
+    """Of the installed server: ``9.7.4``."""
+    programs: Programs
+
+    # Positions
+
+    def normalise(self, position: str) -> str:
+        """The same position in the one way to write it. ``ValueError`` for what is none."""
+        ...
+
+    def reached(self, position: str, checkpoint: str) -> bool:
+        """Whether everything up to the checkpoint is in the position."""
+        ...
+
+    def count_missing(self, position: str, checkpoint: str) -> int:
+        """How many transactions there are from the position to the checkpoint."""
+        ...
+
+    # Files
+
+    def select_files(self, data: Path) -> Selection:
+        """What of a cold data folder belongs into a backup. Raises ``ServerError`` for a table that is elsewhere."""
+        ...
+
+    def check_can_open(self, server_version: str) -> None:
+        """Raises ``ServerError`` when the installed server cannot open what a server of this version has written."""
+        ...
+
+    def start_hint(self, data: Path, variables: Mapping[str, str]) -> str:
+        """The command line that starts a stock server on a restored folder, for a person to type."""
+        ...
+
+    # The private server
+
+    def server_program(self) -> Path:
+        """Raises ``ProgramMissing``."""
+        ...
+
+    def client_program(self) -> Path:
+        """The program that runs statements from its standard input. Raises ``ProgramMissing``."""
+        ...
+
+    def initialise_command(self, layout: Layout) -> list[str]:
+        """Fills an empty data folder; reads the option file that ``option_values`` went into."""
+        ...
+
+    def option_values(self, layout: Layout, options: ServerOptions) -> OptionValues:
+        """The server's options beyond those that both flavours share."""
+        ...
+
+    def private_position(self, session: Session) -> str:
+        """The private server's exact replicated position; normalised."""
+        ...
+
+    def set_position(self, session: Session, position: str) -> None:
+        """Makes the server start from this position, if it is not there or further already."""
+        ...
+
+    def prepare_shutdown(self, session: Session, *, upgrade_safe: bool) -> None:
+        """Forgets the source, and takes back all that made the server fast and unsafe."""
+        ...
+
+    # Replication
+
+    def relax(self, session: Session, options: ServerOptions) -> None:
+        """Makes a running server as fast as it can be, at the cost of its safety."""
+        ...
+
+    def follow(self, session: Session, endpoint: Endpoint, *, encrypted: bool, checkpoint: str) -> None:
+        """Points replication at a source and starts it; it stops by itself exactly at the checkpoint."""
+        ...
+
+    def stop_replication(self, session: Session) -> None:
+        """Stops both threads; it does no harm when there is none."""
+        ...
+
+    def replica_status(self, session: Session, position: str) -> ReplicaStatus:
+        """How it is doing; ``position`` is where the server is now."""
+        ...
+
+    # The first copy
+
+    def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
+        """Copies the source into the running private server; gives the position that the copy is at."""
+        ...
+
+
+def account_statements(user: str, password: str) -> Sequence[str]:
+    """Makes the private account, without a trace in the replicated position. Both flavours understand them; neither
+    value has a letter that needs escaping."""
+    return (
+        "SET SESSION sql_log_bin=0",
+        f"CREATE USER IF NOT EXISTS '{user}'@'localhost' IDENTIFIED BY '{password}'",
+        f"GRANT ALL PRIVILEGES ON *.* TO '{user}'@'localhost' WITH GRANT OPTION",
+    )

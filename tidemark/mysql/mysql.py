@@ -1,0 +1,227 @@
+"""MySQL as a flavour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tidemark.errors import ProgramMissing, ServerError
+from tidemark.mysql import mysql_clone
+from tidemark.mysql.endpoint import Endpoint
+from tidemark.mysql.flavour import ReplicaStatus
+from tidemark.mysql.gtid import GtidSet
+from tidemark.mysql.layout import Layout
+from tidemark.mysql.options import OptionValues, ServerOptions
+from tidemark.mysql.programs import Programs, parse_version
+from tidemark.mysql.selection import Selection, select
+from tidemark.mysql.server import PrivateServer
+from tidemark.mysql.session import Session
+from tidemark.mysql.start_line import start_line
+from tidemark.progress import ProgressCallback
+
+OLDEST_VERSION = (8, 0, 26)
+"""Older ones lack the statements that are used here."""
+
+_LONG_TERM = ((5, 7), (8, 0), (8, 4), (9, 7))
+"""Long-term series: a server opens what its own series or the long-term series before it has written, and since."""
+
+_LEFT_OUT = re.compile(
+    r"auto\.cnf|mysqld-auto\.cnf(\..*)?|[^/]*\.pem|[^/]*\.(pid|sock|lock|err|log)"  # one server's own
+    r"|#innodb_temp|ibtmp\d*|#clone|ib_buffer_pool(\..*)?|#ib_\d+_\d+\.b?dblwr"  # made anew at each start
+    r"|#innodb_redo/[^/]*_tmp"  # spare redo files: only the used ones have something in them
+    r"|(master|relay-log)\.info|[^/]*-(relay-)?bin[^/]*\.(\d{6,}|index)|binlog\.(\d{6,}|index)|[^/]*relay-bin[^/]*"
+)
+
+_DEFAULTS = {
+    "innodb_page_size": "16384",
+    "innodb_data_file_path": "ibdata1:12M:autoextend",
+    "lower_case_table_names": "0",
+}
+"""What a stock server has; a folder made with something else cannot be opened without saying so."""
+
+_INIT_OPTIONS = frozenset({*_DEFAULTS, "character_set_server", "collation_server"})
+
+
+class MySQL:
+    """The programs of one installation, and all that is particular to them."""
+
+    name = "mysql"
+
+    def __init__(self, bin_folder: Path | None) -> None:
+        self.programs = Programs("mysql", bin_folder, packages="MySQL's server and client packages")
+        self.server_version = self.programs.version("mysqld")
+        if parse_version(self.server_version) < OLDEST_VERSION:
+            raise ProgramMissing(
+                f"{self.programs.find('mysqld')} is MySQL {self.server_version}",
+                f"install {'.'.join(map(str, OLDEST_VERSION))} or newer",
+            )
+
+    def normalise(self, position: str) -> str:
+        return str(GtidSet.parse(position))
+
+    def reached(self, position: str, checkpoint: str) -> bool:
+        return GtidSet.parse(position).contains(GtidSet.parse(checkpoint))
+
+    def count_missing(self, position: str, checkpoint: str) -> int:
+        return len(GtidSet.parse(checkpoint) - GtidSet.parse(position))
+
+    def select_files(self, data: Path) -> Selection:
+        return select(data, _LEFT_OUT)
+
+    def check_can_open(self, server_version: str) -> None:
+        ours, theirs = parse_version(self.server_version), parse_version(server_version)
+        series = theirs[:2]
+        # Until 8.0 each release may change the format; since 8.4 a series keeps it.
+        if ours[:2] < series or (series <= (8, 0) and ours[:2] == series and ours < theirs):
+            raise ServerError(
+                f"the installed MySQL {self.server_version} cannot open what MySQL {server_version} has written",
+                f"install MySQL {server_version} or newer of the same series, and set [node] mysql_bin to it",
+            )
+        latest = next((later for later in _LONG_TERM if later > series), None)
+        if latest is not None and ours[:2] > latest:
+            raise ServerError(
+                f"the installed MySQL {self.server_version} is too new for what MySQL {server_version} has written: "
+                f"the upgrade goes by way of {latest[0]}.{latest[1]}",
+                f"install MySQL {series[0]}.{series[1]} or {latest[0]}.{latest[1]}, and set [node] mysql_bin to it",
+            )
+
+    def start_hint(self, data: Path, variables: Mapping[str, str]) -> str:
+        return start_line(self.server_program(), data, variables, _DEFAULTS)
+
+    def server_program(self) -> Path:
+        return self.programs.find("mysqld")
+
+    def client_program(self) -> Path:
+        return self.programs.find("mysql")
+
+    def initialise_command(self, layout: Layout) -> list[str]:
+        return [str(self.server_program()), f"--defaults-file={layout.options}", "--initialize-insecure"]
+
+    def option_values(self, layout: Layout, options: ServerOptions) -> OptionValues:
+        return {
+            **{name if name in _INIT_OPTIONS else f"loose_{name}": text for name, text in options.variables.items()},
+            "gtid_mode": "ON",
+            "enforce_gtid_consistency": "ON",
+            "mysqlx": "OFF",
+            "persisted_globals_load": "OFF",
+            "secure_file_priv": "NULL",
+            "auto_generate_certs": "OFF",
+            "caching_sha2_password_auto_generate_rsa_keys": "OFF",
+            "loose_sha256_password_auto_generate_rsa_keys": "OFF",
+            "relay_log": str(layout.relay / "relay"),
+            "relay_log_index": str(layout.relay / "relay.index"),
+            "skip_replica_start": "ON",
+            "replica_parallel_workers": "4",
+            "replica_preserve_commit_order": "ON",
+            "replica_net_timeout": "10",
+            "replica_max_allowed_packet": "1G",
+            "loose_sync_source_info": "0",
+            "innodb_redo_log_capacity"
+            if parse_version(self.server_version) >= (8, 0, 30)
+            else "innodb_log_file_size": ("100M"),
+            # The clone reports its progress there; nothing else of it is wanted.
+            "performance_schema": "ON",
+            "performance_schema_instrument": "%=OFF",
+            "performance_schema_max_table_instances": "500",
+            "performance_schema_max_digest_length": "0",
+            "performance_schema_digests_size": "0",
+            "performance_schema_error_size": "0",
+            "log_error_verbosity": "2",
+            "log_timestamps": "UTC",
+        }
+
+    def private_position(self, session: Session) -> str:
+        return self.normalise(session.value("SELECT @@GLOBAL.gtid_executed"))
+
+    def set_position(self, session: Session, position: str) -> None:
+        """MySQL keeps its position with the data: there is nothing to set, only to check."""
+        seen = self.private_position(session)
+        if not self.reached(seen, position):
+            raise ServerError(
+                f"the private server stands at {seen or 'the very start'}, the backup was recorded at {position}",
+                "the backup's files do not belong to its manifest: restore another backup",
+            )
+
+    def prepare_shutdown(self, session: Session, *, upgrade_safe: bool) -> None:
+        self.stop_replication(session)
+        session.run("RESET REPLICA ALL")
+        session.run("CHANGE REPLICATION FILTER REPLICATE_IGNORE_TABLE = ()")
+        self._check_in_place(session)
+        session.run("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+        if redo_log_enabled(session) is False:
+            session.run("ALTER INSTANCE ENABLE INNODB REDO_LOG")
+            if redo_log_enabled(session) is False:
+                raise ServerError("the private server's redo log cannot be enabled again", "see its error log")
+        session.run(f"SET GLOBAL innodb_fast_shutdown = {0 if upgrade_safe else 1}")
+
+    def _check_in_place(self, session: Session) -> None:
+        elsewhere = session.value("SELECT path FROM information_schema.innodb_datafiles WHERE path LIKE '/%' LIMIT 1")
+        if elsewhere:
+            raise ServerError(
+                f"{elsewhere}: this table is kept outside the data folder; a backup of the folder would miss it",
+                "move it back on the primary: ALTER TABLE ... without DATA DIRECTORY",
+            )
+
+    def relax(self, session: Session, options: ServerOptions) -> None:
+        if options.disable_redo_log and redo_log_enabled(session):
+            session.run("ALTER INSTANCE DISABLE INNODB REDO_LOG")
+
+    def follow(self, session: Session, endpoint: Endpoint, *, encrypted: bool, checkpoint: str) -> None:
+        verify = encrypted and endpoint.tls == "verify"
+        session.run(
+            "CHANGE REPLICATION SOURCE TO SOURCE_HOST = %s, SOURCE_PORT = %s, SOURCE_AUTO_POSITION = 1, "
+            "SOURCE_CONNECT_RETRY = 2, SOURCE_RETRY_COUNT = 1000000, SOURCE_HEARTBEAT_PERIOD = 2, SOURCE_SSL = %s, "
+            "SOURCE_SSL_VERIFY_SERVER_CERT = %s, SOURCE_SSL_CA = %s, GET_SOURCE_PUBLIC_KEY = %s",
+            endpoint.host,
+            endpoint.port,
+            int(encrypted),
+            int(verify),
+            str(endpoint.tls_ca) if verify and endpoint.tls_ca else "",
+            int(not encrypted),
+        )
+        # Given here, the credentials stay in memory: CHANGE REPLICATION SOURCE would write them into a table.
+        session.run(
+            "START REPLICA UNTIL SQL_AFTER_GTIDS = %s USER = %s PASSWORD = %s",
+            checkpoint,
+            endpoint.user,
+            endpoint.password,
+        )
+
+    def stop_replication(self, session: Session) -> None:
+        session.run("STOP REPLICA")
+
+    def replica_status(self, session: Session, position: str) -> ReplicaStatus:
+        rows = session.rows("SHOW REPLICA STATUS")
+        if not rows:
+            return ReplicaStatus("No", False, 0, "", 0, "", None, "", False)
+        row = rows[0]
+        errno, error = int(row["Last_SQL_Errno"]), str(row["Last_SQL_Error"])
+        if errno:
+            worker = session.rows(
+                "SELECT last_error_number AS errno, last_error_message AS error FROM "
+                "performance_schema.replication_applier_status_by_worker WHERE last_error_number <> 0 LIMIT 1"
+            )
+            if worker:
+                errno, error = int(worker[0]["errno"]), str(worker[0]["error"])
+        received = GtidSet.parse(str(row["Retrieved_Gtid_Set"]))
+        return ReplicaStatus(
+            receiving=str(row["Replica_IO_Running"]),
+            applying=row["Replica_SQL_Running"] == "Yes",
+            receive_errno=int(row["Last_IO_Errno"]),
+            receive_error=str(row["Last_IO_Error"]),
+            apply_errno=errno,
+            apply_error=error,
+            behind=None if row["Seconds_Behind_Source"] is None else int(row["Seconds_Behind_Source"]),
+            read=f"{row['Source_Log_File']}:{row['Read_Source_Log_Pos']}:{row['Retrieved_Gtid_Set']}",
+            pending=not GtidSet.parse(position).contains(received),
+        )
+
+    def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
+        return mysql_clone.first_copy(server, endpoint, progress)
+
+
+def redo_log_enabled(session: Session) -> bool | None:
+    """Whether InnoDB writes its redo log; None for a server that cannot do without."""
+    rows = session.rows("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
+    return rows[0]["Value"] == "ON" if rows else None

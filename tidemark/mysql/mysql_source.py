@@ -1,0 +1,88 @@
+"""A MySQL server as a source."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceError, SourceUnfit
+from tidemark.mysql.gtid import GtidSet
+from tidemark.mysql.programs import Version, parse_version
+from tidemark.mysql.source import Source
+
+
+class MySQLSource(Source):
+    flavour: ClassVar[str] = "mysql"
+    oldest_version: ClassVar[Version] = (8, 0, 0)
+    shared_variables: ClassVar[tuple[str, ...]] = (
+        "character_set_server",
+        "collation_server",
+        "default_collation_for_utf8mb4",
+        "default_storage_engine",
+        "explicit_defaults_for_timestamp",
+        "ft_max_word_len",
+        "ft_min_word_len",
+        "ft_stopword_file",
+        "innodb_data_file_path",
+        "innodb_default_row_format",
+        "innodb_file_per_table",
+        "innodb_ft_enable_stopword",
+        "innodb_ft_max_token_size",
+        "innodb_ft_min_token_size",
+        "innodb_page_size",
+        "innodb_strict_mode",
+        "lower_case_table_names",
+        "ngram_token_size",
+    )
+
+    def position(self) -> str:
+        return str(GtidSet.parse(self.session.value("SELECT @@GLOBAL.gtid_executed")))
+
+    def check_fit(self) -> None:
+        self.check_version()
+        settings = self.session.rows("SELECT @@GLOBAL.log_bin AS log_bin, @@GLOBAL.gtid_mode AS gtid_mode")[0]
+        if not int(settings["log_bin"]):
+            raise SourceUnfit(f"{self.endpoint} keeps no binary log (log_bin is OFF)", "start it with log_bin")
+        if settings["gtid_mode"] != "ON":
+            raise SourceUnfit(
+                f"{self.endpoint} does not number its transactions (gtid_mode is {settings['gtid_mode']})",
+                "set enforce_gtid_consistency = ON and gtid_mode = ON there",
+            )
+        self.check_rights(["REPLICATION SLAVE"])
+        if "REPLICATION CLIENT" in self.rights():
+            modern = parse_version(self.version) >= (8, 2, 0)
+            self.check_no_binlog_filter(self.session.rows("SHOW BINARY LOG STATUS" if modern else "SHOW MASTER STATUS"))
+
+    def check_follows(self, position: str) -> None:
+        mine = GtidSet.parse(position)
+        errant = mine - GtidSet.parse(self.position())
+        if len(errant):
+            raise ErrantTransactions(
+                f"the backup holds {len(errant)} transactions that {self.endpoint} has never seen: {errant}",
+                "see whether this is the right primary; if it is, take a first copy again with --first-backup clone",
+            )
+        purged = GtidSet.parse(self.session.value("SELECT @@GLOBAL.gtid_purged")) - mine
+        if len(purged):
+            raise BinlogsPurged(
+                f"{self.endpoint} has purged {len(purged)} transactions that follow the backup at "
+                f"{str(mine) or 'the very start'}: {purged}",
+                "raise binlog_expire_logs_seconds, or take a first copy again with --first-backup clone",
+            )
+
+    def check_replayable(self) -> None:
+        purged = GtidSet.parse(self.session.value("SELECT @@GLOBAL.gtid_purged"))
+        if len(purged):
+            raise BinlogsPurged(
+                f"{self.endpoint} no longer has its binary logs from the start: {purged} is purged",
+                'use first_backup = "clone"',
+            )
+
+    def grants(self) -> list[str]:
+        """Roles that a login activates stand in ``SHOW GRANTS`` by name only, unless one asks for them."""
+        roles = self.session.value("SELECT CURRENT_ROLE()")
+        if roles in {"", "NONE"}:
+            return super().grants()
+        try:
+            rows = self.session.rows(f"SHOW GRANTS FOR CURRENT_USER() USING {roles}")
+        except SourceError:
+            return super().grants()
+        return [str(next(iter(row.values()))) for row in rows]

@@ -1,0 +1,116 @@
+"""Processes that we start, find again and end: identified by pid, start time and their option file, never by name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tidemark.errors import ProgramMissing
+
+_CLOCK_SLACK = 2.0
+"""Seconds that a process's start time may seem to move when the machine's clock is set."""
+
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TZ")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """A process that can be told from a later one with the same pid."""
+
+    pid: int
+    created: float
+    """Its start, seconds since the epoch."""
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What a program of ours gets: no option or login file of the account we run as, no translated messages."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return kept | {"HOME": str(home), "TMPDIR": str(home), "LC_ALL": "C.UTF-8", "MYSQL_HOME": str(home)}
+
+
+def bound_to_us(command: Sequence[str]) -> list[str]:
+    """The command, made to die with the thread that starts it. Raises ``ProgramMissing``."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise ProgramMissing("there is no program setpriv on PATH", "install util-linux")
+    return [setpriv, "--pdeathsig", "KILL", "--", *command]
+
+
+def spawn(command: Sequence[str], log: Path, variables: Mapping[str, str]) -> ProcessRecord:
+    """Starts a program in a session of its own, so that a terminal's Ctrl-C is not meant for it."""
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    pid = os.posix_spawn(command[0], list(command), dict(variables), file_actions=actions, setsid=True)
+    try:
+        created = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        created = time.time()
+    return ProcessRecord(pid, created)
+
+
+def find(record: ProcessRecord | None, options: Path) -> psutil.Process | None:
+    """The living process of this record, if it is the one that was started with this option file."""
+    if record is None:
+        return None
+    try:
+        process = psutil.Process(record.pid)
+        if abs(process.create_time() - record.created) <= _CLOCK_SLACK and _is_alive(process):
+            return process if _uses(process, options) else None
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
+    return None
+
+
+def find_users(server_folder: Path) -> list[psutil.Process]:
+    """Living processes whose option file is in this folder: a server, or a program that its starter left behind."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if _uses(process, server_folder) and _is_alive(process):
+                found.append(process)
+    return found
+
+
+def kill(process: psutil.Process) -> None:
+    """Ends a process at once and waits until it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+        wait(process, 30)
+
+
+def wait(process: psutil.Process, seconds: float) -> tuple[bool, int | None]:
+    """Waits for the end of a process: whether it came, and the exit status if the process is our child."""
+    try:
+        return True, process.wait(timeout=seconds)
+    except psutil.TimeoutExpired:
+        return (False, None) if _is_alive(process) else (True, None)
+    except psutil.NoSuchProcess:
+        return True, None
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    if process.ppid() == os.getpid():
+        with contextlib.suppress(ChildProcessError):
+            ended, _ = os.waitpid(process.pid, os.WNOHANG)
+            if ended:
+                return False
+    return bool(process.is_running() and process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
+
+
+def _uses(process: psutil.Process, place: Path) -> bool:
+    prefix = "--defaults-file="
+    for argument in process.cmdline()[:8]:
+        if argument.startswith(prefix):
+            file = Path(argument.removeprefix(prefix))
+            return file == place or file.parent == place
+    return False

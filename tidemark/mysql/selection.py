@@ -1,0 +1,53 @@
+"""Which files of a cold data folder belong into a backup."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemark.errors import ServerError
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a backup holds, as paths relative to the data folder with ``/`` between their parts, sorted."""
+
+    files: tuple[str, ...]
+    directories: tuple[str, ...]
+    """Every folder, also an empty one: a schema without tables is one."""
+
+
+def select(data: Path, left_out: re.Pattern[str]) -> Selection:
+    """Every file and folder whose relative path the pattern does not match as a whole; a folder that is left out is
+    left out with all in it. Raises ``ServerError`` for what points out of the folder, or is no file at all."""
+    files: list[str] = []
+    directories: list[str] = []
+    pending = [""]
+    while pending:
+        parent = pending.pop()
+        with os.scandir(data / parent) as entries:
+            for entry in entries:
+                name = f"{parent}/{entry.name}" if parent else entry.name
+                if left_out.fullmatch(name):
+                    continue
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    directories.append(name)
+                    pending.append(name)
+                elif stat.S_ISREG(mode) and not name.endswith(".isl"):
+                    files.append(name)
+                elif stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+                    raise _elsewhere(data / name)
+                elif not stat.S_ISSOCK(mode):
+                    raise ServerError(f"{data / name} is neither a file nor a folder", "remove it")
+    return Selection(tuple(sorted(files)), tuple(sorted(directories)))
+
+
+def _elsewhere(path: Path) -> ServerError:
+    return ServerError(
+        f"{path} says that a table is kept outside the data folder; a backup of the folder would miss it",
+        "move the table back on the primary: ALTER TABLE ... without DATA DIRECTORY, or without a symbolic link",
+    )
