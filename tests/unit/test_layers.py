@@ -16,6 +16,7 @@ PLAIN = {"errors", "progress", "files"}
 """What every room may know: values without a room of their own."""
 
 MAY_KNOW = {
+    "__main__": {"cli"},
     "errors": set(),
     "progress": set(),
     "files": {"errors"},

@@ -34,7 +34,9 @@ def group() -> None:
     """Look at the configuration."""
 
 
-@group.command("check", epilog="\b\nExamples:\n  tidemark config check\n  tidemark --config /etc/tidemark.toml config check")
+@group.command(
+    "check", epilog="\b\nExamples:\n  tidemark config check\n  tidemark --config /etc/tidemark.toml config check"
+)
 @common_options
 @json_option
 def check(as_json: bool) -> None:

@@ -65,7 +65,7 @@ def age(moment: datetime | None) -> str:
 def span(seconds: float) -> str:
     """``93784`` as ``1 d 2 h``."""
     left = int(seconds)
-    parts = []
+    parts: list[str] = []
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if left >= length or (unit == "s" and not parts):
             parts.append(f"{left // length} {unit}")

@@ -87,6 +87,7 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
         threads=run.settings.node.threads,
         level=run.settings.repository.compression_level,
         pack_size=run.settings.repository.pack_size,
+        block_size=run.settings.repository.block_size,
         progress=progress,
         guard=guard,
     )
