@@ -8,6 +8,8 @@ from pathlib import Path
 _TAIL = 256 * 1024
 """Bytes read from the log's end at most."""
 _INTERESTING = re.compile(r"\[ERROR\]|\[FATAL\]|got signal|Assertion|terminate|Out of memory|No space left", re.I)
+_DECORATION = re.compile(r"^\S+\s+(\d+:\d\d:\d\d\s+)?\d+\s+(\[[^]]*\]\s+)*")
+"""Time, thread, level, number and subsystem at a line's beginning."""
 _CLEAN = re.compile(r"mysqld: Shutdown complete|mariadbd: Shutdown complete|\bShutdown complete\b")
 
 
@@ -34,7 +36,7 @@ class ErrorLog:
     def last_line(self) -> str:
         """The newest line without its time stamp."""
         lines = self.lines()
-        return re.sub(r"^\S+\s+(\d\d:\d\d:\d\d\s+)?\d+\s+", "", lines[-1])[:200] if lines else ""
+        return _DECORATION.sub("", lines[-1])[:200] if lines else ""
 
     def says_clean_shutdown(self) -> bool:
         """Whether the server has reported, since the mark, that it has shut down completely."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tidemark.mysql.server import PrivateServer
 
 _CHUNK = 1 << 20
+_REPORT = 0.25
+"""Seconds between two reports of progress."""
 _LOCK_WAIT = 60
 """Seconds that we wait for running DDL of the source to end."""
 _POSITION = re.compile(rb"^(?:-- )?SET GLOBAL gtid_slave_pos='([0-9,\s-]*)';", re.M)
@@ -122,7 +125,8 @@ class _Stream:
                 for program in (dump, load):
                     _end(program)
             said = _text(dump_errors.fileno()), _text(load_errors.fileno())
-        position = _POSITION.search(head)
+        # Newer versions print the snapshot's position at the end, older ones at the beginning.
+        positions = _POSITION.findall(tail) or _POSITION.findall(head)
         # The dump is looked at first, unless it only complains that nobody reads it any more.
         if statuses[1] and (not statuses[0] or said[1]):
             raise SourceError(f"{self._endpoint}: its dump cannot be loaded here: {said[1]} (status {statuses[1]})")
@@ -131,16 +135,16 @@ class _Stream:
                 f"{self._endpoint}: the dump broke off: {said[0] or 'no reason given'} (status {statuses[0]})",
                 "nothing of it is kept; see the source's error log and max_allowed_packet, and try again",
             )
-        if position is None:
+        if not positions:
             raise SourceError(f"{self._endpoint}: the dump does not say which position it was taken at")
-        return str(GtidPosition.parse(position[1].decode()))
+        return str(GtidPosition.parse(positions[-1].decode()))
 
     def _pump(self, dump: subprocess.Popen[bytes], load: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
         """Gives the stream's beginning and end."""
         if dump.stdout is None or load.stdin is None:
             raise ValueError("both programs are started with a pipe")
         source, target = dump.stdout.fileno(), load.stdin.fileno()
-        head, tail, done = bytearray(), b"", 0
+        head, tail, done, said = bytearray(), b"", 0, 0.0
         with contextlib.suppress(BrokenPipeError):  # its exit status tells why nobody reads
             while chunk := os.read(source, _CHUNK):
                 if len(head) < 1 << 16:
@@ -150,8 +154,10 @@ class _Stream:
                 while view:
                     view = view[os.write(target, view) :]
                 done += len(chunk)
-                total = max(self._total, done) if self._total else None
-                self._progress(Progress("copying", done, total, "B"))
+                if time.monotonic() - said > _REPORT:
+                    said = time.monotonic()
+                    total = max(self._total, done) if self._total else None
+                    self._progress(Progress("copying", done, total, "B"))
         dump.stdout.close()
         load.stdin.close()
         return bytes(head), tail

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemark.errors import (
-    DataFolderVoid,
     ServerError,
     SourceDenied,
     SourceError,
@@ -86,9 +85,6 @@ def _clone(server: PrivateServer, endpoint: Endpoint, encrypted: bool, progress:
     if not server.wait_for_exit(server.options.stop_timeout):
         raise ServerError("the private server did not shut down after the clone", "see its error log")
     server.start_again(progress)
-    status = server.session().rows("SELECT state, error_no, error_message FROM performance_schema.clone_status")
-    if not status or status[0]["state"] != "Completed":
-        raise SourceError(f"{endpoint}: the clone is not complete: {status[0] if status else 'no status'}")
 
 
 class _CloneJob(threading.Thread):
@@ -116,9 +112,10 @@ class _CloneJob(threading.Thread):
 
     def raise_unless_done(self) -> None:
         number = getattr(self._error, "number", 0)
-        # When it shuts down faster than it answers, how the clone went is seen after the next start.
-        if self._error is None or number == _RESTART_FAILED or isinstance(self._error, DataFolderVoid):
+        if number == _RESTART_FAILED:
             return
+        if self._error is None:
+            raise ServerError("the clone ended without the restart that completes it", "see the server's error log")
         hint = 'see the error; it is the servers\' own. To start without CLONE: first_backup = "replay"'
         if "keyring" in self._error.message.lower() or "encrypt" in self._error.message.lower():
             hint = "encrypted tables need the primary's keyring; Tidemark cannot back them up"

@@ -16,7 +16,6 @@ class MySQLSource(Source):
     shared_variables: ClassVar[tuple[str, ...]] = (
         "character_set_server",
         "collation_server",
-        "default_collation_for_utf8mb4",
         "default_storage_engine",
         "explicit_defaults_for_timestamp",
         "ft_max_word_len",

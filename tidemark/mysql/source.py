@@ -27,6 +27,10 @@ TLS = frozenset({2026, 3159})
 """Error numbers of an encryption that the two ends do not agree on."""
 
 
+_BUILT_IN = "(built-in)"
+"""How a server shows a file's name that was never set; it would not take that itself."""
+
+
 class Source(ABC):
     """An open connection to a source. ``connect`` makes one of the right kind; close it, or use ``with``."""
 
@@ -67,6 +71,7 @@ class Source(ABC):
         names = ", ".join(f"'{name}'" for name in self.shared_variables)
         rows = self.session.rows(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")
         found = {str(row["Variable_name"]).lower(): str(row["Value"]) for row in rows}
+        found = {name: value for name, value in found.items() if value not in {"", _BUILT_IN}}
         if "innodb_data_file_path" in found:
             parts = found["innodb_data_file_path"].split(";")
             # Wherever the source keeps its system tablespace, the private server has it in its data folder.
