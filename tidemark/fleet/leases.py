@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tidemark.errors import LeaseHeld, LeaseLost, RedisUnavailable
 from tidemark.fleet import keys
-from tidemark.fleet.connection import translated
+from tidemark.fleet.connection import persist, translated
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Lease:
         return self._fence
 
     def __enter__(self) -> Self:
-        self._renew()
+        persist(self._renew)
         self._thread.start()
         return self
 

@@ -191,6 +191,13 @@ def set_newest(client: redis.Redis, shard: str, newest: NewestBackup | None) -> 
             client.hset(keys.shard(shard), "newest", newest.model_dump_json())
 
 
+def set_proven(client: redis.Redis, shard: str, number: int, proven_at: datetime) -> None:
+    """Which backup a later one has proven, and when (UTC)."""
+    with translated(client):
+        proven = ProvenBackup(number=number, proven_at=proven_at)
+        client.hset(keys.shard(shard), "proven", proven.model_dump_json())
+
+
 def succeed(client: redis.Redis, shard: str, *, skipped: str = "") -> None:
     """A run has ended well."""
     fields: dict[Any, str] = {"last_success": datetime.now(UTC).isoformat(), "failures": "0", "last_skip": skipped}
@@ -206,14 +213,16 @@ def fail(client: redis.Redis, shard: str, *, run: str, step: str, message: str) 
     with translated(client), client.pipeline() as pipe:
         pipe.hset(keys.shard(shard), "last_error", error.model_dump_json())
         pipe.hincrby(keys.shard(shard), "failures", 1)
-        pipe.hdel(keys.shard(shard), "running", "progress")
         pipe.execute()
+    end_run(client, shard, run)
 
 
-def end_run(client: redis.Redis, shard: str) -> None:
-    """A run has ended in a way that is neither: it was revoked."""
+def end_run(client: redis.Redis, shard: str, run: str) -> None:
+    """The run is not running any more. What another run shows of the shard stays."""
     with translated(client):
-        client.hdel(keys.shard(shard), "running", "progress")
+        text: Any = client.hget(keys.shard(shard), "running")
+        if text and RunningStep.model_validate_json(text).run == run:
+            client.hdel(keys.shard(shard), "running", "progress")
 
 
 def _parse(name: str, fields: dict[str, str], owner: str | None) -> ShardView:

@@ -1,0 +1,39 @@
+"""Which runs are lost: a function from what is known to a plan."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tidemark.fleet import RunRecord
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def _run(silent_for: timedelta, node: str = "node1@a") -> RunRecord:
+    then = NOW - silent_for
+    return RunRecord(run="r1", shard="a/0", node=node, root="id", fence=1, started=then, updated=then)
+
+
+@pytest.mark.parametrize(
+    ("silent_for", "nodes", "held", "lost"),
+    [
+        (timedelta(minutes=5), set(), set(), True),
+        (timedelta(minutes=5), {"node1@a"}, set(), False),
+        (timedelta(minutes=5), {"node2@a"}, set(), True),
+        (timedelta(hours=5), set(), {"r1"}, False),
+        (timedelta(seconds=5), set(), set(), False),
+    ],
+    ids=["silent", "its node is there", "another node is there", "its lease is renewed", "a moment ago it was there"],
+)
+def test_a_run_is_lost_when_its_node_is_gone_nobody_renews_its_lease_and_it_is_silent(
+    silent_for: timedelta, nodes: set[str], held: set[str], lost: bool
+) -> None:
+    from tasks.janitor import plan
+
+    run = _run(silent_for)
+
+    assert plan([run], frozenset(nodes), frozenset(held), NOW) == ([run] if lost else [])
