@@ -95,14 +95,14 @@ class MasterKey:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-        except FileExistsError:
-            raise KeyUnavailable(
-                f"{path} exists already; a master key is never overwritten",
-                "write to another file; backups that need the old key stay unreadable without it",
-            ) from None
         except OSError as error:
             if made:
                 path.unlink(missing_ok=True)
+            elif os.path.lexists(path):
+                raise KeyUnavailable(
+                    f"{path} exists already; a master key is never overwritten",
+                    "write to another file; backups that need the old key stay unreadable without it",
+                ) from None
             raise KeyUnavailable(f"the master key {path} cannot be written: {error.strerror}") from error
 
 
