@@ -92,8 +92,8 @@ class Primary:
         self.host = "127.0.0.1"
         self.data = data or folder / "data"
         self.tls = tls
-        self._bin_folder = bin_folder
-        self._options = dict(options or {})
+        self.bin_folder = bin_folder
+        self.options: dict[str, str | None] = dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._certificates: Certificates | None = None
         self._socket_folder: Path | None = None
@@ -102,7 +102,7 @@ class Primary:
 
     def start(self) -> Self:
         """Makes the data folder if there is none, and returns when the server answers. ``ProcessFailed`` if not."""
-        programs = find_programs(self.flavour, self._bin_folder)
+        programs = find_programs(self.flavour, self.bin_folder)
         if programs is None:
             raise processes.ProcessFailed(f"the programs of {self.flavour} are not on this machine")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -276,7 +276,7 @@ class Primary:
         if self.tls == "required":
             options["require-secure-transport"] = "ON"
         lines = ["[mysqld]"]
-        for name, value in (options | self._options).items():
+        for name, value in (options | self.options).items():
             lines.append(name if value is None else f'{name} = "{value}"' if value else f"{name} =")
         return "\n".join(lines) + "\n"
 
