@@ -27,7 +27,8 @@ Examples:
 def command(shard: str, as_json: bool) -> None:
     """List SHARD's complete backups, oldest first. A proven one was restored and replicated past by a later run."""
     settings = load_settings()
-    backups = rooms.open_repository(settings).shard(settings.find_shard(shard).name).backups()
+    name = settings.find_shard(shard).name
+    backups = rooms.open_repository(settings).shard(name).backups()
     proven = {backup.restored_from for backup in backups}
     if as_json:
         print_json([_as_json(shard, backup, proven) for backup in backups])

@@ -68,7 +68,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
     flavours = {shard.flavour for shard in settings.shard}
     yield from (_programs(settings, name) for name in sorted(flavours - {"auto"}))
     if flavours == {"auto"}:
-        yield _any_programs(settings)
+        yield from _any_programs(settings)
 
 
 def _try(what: str, look: Callable[[], object]) -> Finding:
@@ -88,11 +88,11 @@ def _programs(settings: Settings, flavour: str) -> Finding:
     return _try(f"programs of {flavour}", lambda: rooms.find_flavour(settings, flavour))
 
 
-def _any_programs(settings: Settings) -> Finding:
+def _any_programs(settings: Settings) -> Iterator[Finding]:
     """With ``flavour = "auto"`` the primaries will tell; until then one flavour's programs must do."""
     findings = [_programs(settings, name) for name in ("mysql", "mariadb")]
     found = [finding for finding in findings if not finding.problem]
-    return found[0] if found else findings[0]
+    yield from found or findings
 
 
 def _scratch(settings: Settings) -> None:

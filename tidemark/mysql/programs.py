@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import subprocess
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing
+from tidemark.mysql.versions import VERSION
 
-Version = tuple[int, int, int]
-
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _SIBLINGS = (".", "../bin", "../sbin", "../scripts")
 """Where programs of one installation lie, seen from the folder that is configured."""
 
 
-def parse_version(text: str) -> Version:
-    """``10.11.19-MariaDB-log`` as ``(10, 11, 19)``. ``ValueError`` when there is no version in it."""
-    match = _VERSION.search(text)
-    if match is None:
-        raise ValueError(f'"{text}" is not a version')
-    return int(match[1]), int(match[2]), int(match[3])
-
-
 class Programs:
-    """Finds programs of one flavour: in the folder that was given, beside it, then on PATH and in the sbin folders.
+    """Finds programs of one flavour: in the folder that was given or beside it, else on PATH and in the sbin folders.
+    A folder that was given is not left for another one: a server of another version is not what was asked for.
 
     ``mysqld`` and ``mysql`` are names that MariaDB installs too: what a program says of itself decides.
     """
@@ -48,7 +38,7 @@ class Programs:
         """What the program says its version is: ``9.7.4``."""
         program = self.find(*names)
         text = _ask_version(str(program), program.stat().st_mtime_ns)
-        match = _VERSION.search(text)
+        match = VERSION.search(text)
         if match is None:
             raise ProgramMissing(f"{program} does not tell its version: {text[:200]!r}")
         return match[0]
@@ -63,7 +53,7 @@ class Programs:
                 if self._is_ours(candidate):
                     return candidate
                 seen.append(f"{candidate} belongs to {'MySQL' if self._is_mariadb else 'MariaDB'}")
-        where = f"in {self._folder}, beside it and on PATH" if self._folder else "on PATH"
+        where = f"in {self._folder} or beside it" if self._folder else "on PATH"
         also = f" ({'; '.join(seen)})" if seen else ""
         raise ProgramMissing(
             f"there is no program {names[0]} of {self._flavour} {where}{also}",
@@ -71,12 +61,10 @@ class Programs:
         )
 
     def _folders(self) -> list[Path]:
-        folders = []
         if self._folder is not None:
-            folders += [Path(os.path.normpath(self._folder / sibling)) for sibling in _SIBLINGS]
+            return [Path(os.path.normpath(self._folder / sibling)) for sibling in _SIBLINGS]
         path = [Path(part) for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part]
-        folders += [*path, Path("/usr/sbin"), Path("/usr/local/sbin")]
-        return list(dict.fromkeys(folders))
+        return list(dict.fromkeys([*path, Path("/usr/sbin"), Path("/usr/local/sbin")]))
 
     def _is_ours(self, program: Path) -> bool:
         if program.name.startswith("mariadb"):

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def run(folder: Path) -> None:
     """Stops the run's server if it still lives and removes the folder. Does nothing when both are gone."""
     if mysql.kill_leftover(folder):
-        log.warning("stopped a private server that was left over in %s", folder)
+        log.info("stopped the private server in %s", folder)
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         raise RunError(f"{folder} cannot be removed", "see who owns the files in it, and remove it by hand")
