@@ -55,6 +55,11 @@ def translated(client: redis.Redis) -> Iterator[None]:
     try:
         yield
     except redis.AuthenticationError as error:
+        if client.connection_pool.connection_kwargs.get("password") is None:
+            raise RedisUnavailable(
+                f"Redis at {_where(client)} asks for a password, and none is configured",
+                "put it into a file of mode 0600 and name that as [redis] password_file",
+            ) from error
         raise RedisUnavailable(
             f"Redis at {_where(client)} refuses us: {error}", "check [redis] password_file, and the user in url"
         ) from error

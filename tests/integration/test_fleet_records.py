@@ -1,0 +1,232 @@
+"""Run records and metrics on a real Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+from sandbox.redis import RedisServer
+from tests.support.needs import need_program
+from tidemark import fleet
+from tidemark.config import RedisSettings
+from tidemark.errors import ConfigError, RedisUnavailable
+from tidemark.fleet import RunRecord, keys, leases, metrics, nodes, records
+
+pytestmark = pytest.mark.integration
+
+SHARD = "commerce/-80"
+NOW = datetime(2026, 11, 23, 21, 7, 13, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    need_program("redis-server")
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: RedisServer) -> Iterator[redis.Redis]:
+    with fleet.connect(RedisSettings(url=server.url)) as made:
+        made.flushdb()
+        yield made
+
+
+def _run(name: str = "r1", started: datetime = NOW) -> RunRecord:
+    return RunRecord(run=name, shard=SHARD, node="node1@a", root="id", fence=3, started=started, updated=started)
+
+
+def test_a_record_is_read_as_it_was_written(client: redis.Redis) -> None:
+    records.start(client, _run())
+
+    assert records.get(client, "r1") == _run()
+    assert records.open_runs(client) == [_run()]
+    assert records.get(client, "another") is None
+
+
+def test_a_record_tells_the_step_the_seconds_and_the_result(client: redis.Redis) -> None:
+    records.start(client, _run())
+    records.enter(client, "r1", "restore")
+    records.leave(client, "r1", "restore", 2.5)
+    records.enter(client, "r1", "catchup")
+    records.close(client, "r1", "succeeded", result={"number": 42})
+
+    record = records.get(client, "r1")
+
+    assert record is not None
+    assert (record.state, record.step, record.seconds, record.result) == (
+        "succeeded",
+        "catchup",
+        {"restore": 2.5},
+        {"number": 42},
+    )
+    assert record.finished is not None
+    assert record.finished > NOW
+    assert records.open_runs(client) == []
+
+
+def test_a_run_ends_once_and_the_first_to_say_how_is_believed(client: redis.Redis) -> None:
+    records.start(client, _run())
+
+    assert records.close(client, "r1", "failed", error="the disk is full")
+    assert not records.close(client, "r1", "succeeded")
+
+    record = records.get(client, "r1")
+    assert record is not None
+    assert (record.state, record.error) == ("failed", "the disk is full")
+
+
+def test_the_newest_runs_of_a_shard_are_kept_and_no_more(client: redis.Redis) -> None:
+    for number in range(records.HISTORY + 7):
+        records.start(client, _run(f"r{number}", NOW + timedelta(hours=number)))
+        records.close(client, f"r{number}", "succeeded")
+
+    names = [run.run for run in records.history(client, SHARD)]
+
+    assert names == [f"r{number}" for number in range(records.HISTORY + 6, 6, -1)]
+    assert len(client.keys(keys.run("*"))) == records.HISTORY
+
+
+def test_an_unknown_shard_has_an_empty_view(client: redis.Redis) -> None:
+    assert metrics.views(client, [SHARD]) == [fleet.ShardView(shard=SHARD)]
+
+
+def _run_once(client: redis.Redis, shard: str = SHARD) -> None:
+    running = metrics.RunningStep(run="r1", node="node1@a", step="upload", started=NOW)
+    newest = metrics.NewestBackup(number=42, position="0-1-7", finished_at=NOW, bytes=1000, stored_bytes=10)
+    metrics.begin_step(client, shard, running)
+    metrics.end_step(client, shard, "catchup", 3.5, transactions=7, proven=41)
+    metrics.end_step(client, shard, "upload", 1.5, bytes=1000)
+    metrics.set_newest(client, shard, newest)
+    metrics.succeed(client, shard)
+
+
+def test_a_view_shows_the_newest_backup_the_proven_one_and_what_each_step_took(client: redis.Redis) -> None:
+    _run_once(client)
+
+    view = metrics.views(client, [SHARD])[0]
+
+    assert view.newest == metrics.NewestBackup(
+        number=42, position="0-1-7", finished_at=NOW, bytes=1000, stored_bytes=10
+    )
+    assert view.proven is not None
+    assert view.proven.number == 41
+    assert {step: (figures.seconds, figures.bytes) for step, figures in view.steps.items()} == {
+        "catchup": (3.5, 0),
+        "upload": (1.5, 1000),
+    }
+    assert (view.transactions, view.running, view.failures) == (7, None, 0)
+    assert view.last_success is not None
+    assert metrics.has_had_backups(client, SHARD)
+
+
+def test_failures_are_counted_until_a_run_succeeds(client: redis.Redis) -> None:
+    for number in range(3):
+        metrics.fail(client, SHARD, run=f"r{number}", step="catchup", message="no transactions\nHINT: try again")
+
+    view = metrics.views(client, [SHARD])[0]
+    assert view.failures == 3
+    assert view.last_error is not None
+    assert (view.last_error.run, view.last_error.step) == ("r2", "catchup")
+    metrics.succeed(client, SHARD)
+    view = metrics.views(client, [SHARD])[0]
+    assert (view.failures, view.last_error) == (0, None)
+
+
+def test_a_step_is_shown_as_running_only_while_its_run_holds_the_lease(client: redis.Redis) -> None:
+    running = metrics.RunningStep(run="r1", node="node1@a", step="upload", started=NOW)
+    progress = metrics.StepProgress(phase="reading", done=5, total=10, unit="B", rate=2.0, eta=2.5, at=NOW)
+    leases.take(client, SHARD, "r1", node="node1@a", step="upload")
+    metrics.begin_step(client, SHARD, running)
+    metrics.show_progress(client, SHARD, progress)
+
+    view = metrics.views(client, [SHARD])[0]
+    assert (view.running, view.progress) == (running, progress)
+    leases.raise_fence(client, SHARD)
+    view = metrics.views(client, [SHARD])[0]
+    assert (view.running, view.progress) == (None, None)
+
+
+def test_a_run_that_lost_its_shard_does_not_wipe_what_the_next_one_shows(client: redis.Redis) -> None:
+    leases.take(client, SHARD, "r2", node="node2@a", step="restore")
+    running = metrics.RunningStep(run="r2", node="node2@a", step="restore", started=NOW)
+    metrics.begin_step(client, SHARD, running)
+
+    metrics.fail(client, SHARD, run="r1", step="upload", message="the lease was lost")
+
+    assert metrics.views(client, [SHARD])[0].running == running
+
+
+def test_hundreds_of_shards_are_viewed_at_once(client: redis.Redis) -> None:
+    names = [f"commerce/{number}" for number in range(512)]
+    for name in names:
+        _run_once(client, name)
+
+    began = time.monotonic()
+    views = metrics.views(client, names)
+
+    assert [view.shard for view in views] == names
+    assert all(view.newest and view.newest.number == 42 for view in views)
+    assert time.monotonic() - began < 2.0
+
+
+def test_nodes_that_say_so_are_there(client: redis.Redis) -> None:
+    nodes.beat(client, "node1@a", NOW)
+    nodes.beat(client, "node2@a", NOW + timedelta(hours=1))
+    nodes.leave(client, "node2@a")
+
+    assert nodes.alive(client) == {"node1@a": NOW}
+    assert 0 < client.ttl(keys.node("node1@a")) <= nodes.TTL
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[tuple[RedisServer, Path]]:
+    need_program("redis-server")
+    file = tmp_path / "password"
+    file.touch(0o600)
+    file.write_text("s3cret/@:word\n")
+    with RedisServer(tmp_path / "redis", password="s3cret/@:word") as running:
+        yield running, file
+
+
+def test_the_password_comes_from_its_file_and_is_shown_nowhere(locked: tuple[RedisServer, Path]) -> None:
+    server, file = locked
+    settings = RedisSettings(url=server.url, password_file=file)
+
+    with fleet.connect(settings) as client:
+        assert nodes.alive(client) == {}
+        assert "s3cret" not in repr(client)
+    assert fleet.broker_url(settings) == server.url.replace("redis://", "redis://:s3cret%2F%40%3Aword@")
+
+
+def test_a_wrong_password_is_a_clear_error_without_it(locked: tuple[RedisServer, Path]) -> None:
+    server, file = locked
+    file.write_text("wr0ng")
+
+    with (
+        fleet.connect(RedisSettings(url=server.url, password_file=file)) as client,
+        pytest.raises(RedisUnavailable, match="refuses us") as caught,
+    ):
+        nodes.alive(client)
+    assert "wr0ng" not in str(caught.value)
+
+
+def test_a_missing_password_is_a_clear_error(locked: tuple[RedisServer, Path]) -> None:
+    with (
+        fleet.connect(RedisSettings(url=locked[0].url)) as client,
+        pytest.raises(RedisUnavailable, match="asks for a password"),
+    ):
+        nodes.alive(client)
+
+
+def test_a_password_file_that_others_may_read_is_refused(locked: tuple[RedisServer, Path]) -> None:
+    server, file = locked
+    file.chmod(0o644)
+
+    with pytest.raises(ConfigError, match="has mode 0644"):
+        fleet.connect(RedisSettings(url=server.url, password_file=file))
