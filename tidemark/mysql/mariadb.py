@@ -7,23 +7,24 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tidemark.errors import ProgramMissing, ServerError
+from tidemark.errors import ProgramMissing
 from tidemark.mysql import mariadb_dump
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavour import ReplicaStatus
 from tidemark.mysql.gtid import GtidPosition
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import OptionValues, ServerOptions
-from tidemark.mysql.programs import Programs, parse_version
+from tidemark.mysql.programs import Programs
 from tidemark.mysql.selection import Selection, select
 from tidemark.mysql.server import PrivateServer
 from tidemark.mysql.session import Session
 from tidemark.mysql.start_line import start_line
+from tidemark.mysql.versions import check_can_open, mariadb_needs, parse_version
 from tidemark.progress import ProgressCallback
 
 OLDEST_VERSION = (10, 6, 0)
 
-_LEFT_OUT = re.compile(
+LEFT_OUT = re.compile(
     r"auto\.cnf|[^/]*\.pem|[^/]*\.(pid|sock|err|log)|tc\.log|ddl_recovery[^/]*\.log"  # one server's own
     r"|ibtmp\d*|#innodb_temp|ib_buffer_pool(\..*)?|aria_log\.[^/]*_tmp|#tmp|#binlog_cache_files"
     r"|(master|relay-log|multi-master)[^/]*\.info|[^/]*relay-bin[^/]*"
@@ -67,14 +68,10 @@ class MariaDB:
         return GtidPosition.parse(position).count_missing(GtidPosition.parse(checkpoint))
 
     def select_files(self, data: Path) -> Selection:
-        return select(data, _LEFT_OUT)
+        return select(data, LEFT_OUT)
 
     def check_can_open(self, server_version: str) -> None:
-        if parse_version(self.server_version)[:2] < parse_version(server_version)[:2]:
-            raise ServerError(
-                f"the installed MariaDB {self.server_version} cannot open what MariaDB {server_version} has written",
-                f"install MariaDB {server_version} or newer, and set [node] mariadb_bin to it",
-            )
+        check_can_open("MariaDB", mariadb_needs, self.server_version, server_version)
 
     def start_hint(self, data: Path, variables: Mapping[str, str]) -> str:
         stock_undo = "3" if parse_version(self.server_version) >= (11, 0, 0) else "0"

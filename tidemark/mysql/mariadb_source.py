@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceUnfit
 from tidemark.mysql.gtid import GtidPosition, parse_gtids
-from tidemark.mysql.programs import Version
 from tidemark.mysql.source import Source
+from tidemark.mysql.versions import Version
 
 
 class MariaDBSource(Source):

@@ -13,20 +13,18 @@ from tidemark.mysql.flavour import ReplicaStatus
 from tidemark.mysql.gtid import GtidSet
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import OptionValues, ServerOptions
-from tidemark.mysql.programs import Programs, parse_version
+from tidemark.mysql.programs import Programs
 from tidemark.mysql.selection import Selection, select
 from tidemark.mysql.server import PrivateServer
 from tidemark.mysql.session import Session
 from tidemark.mysql.start_line import start_line
+from tidemark.mysql.versions import check_can_open, mysql_needs, parse_version
 from tidemark.progress import ProgressCallback
 
 OLDEST_VERSION = (8, 0, 26)
 """Older ones lack the statements that are used here."""
 
-_LONG_TERM = ((5, 7), (8, 0), (8, 4), (9, 7))
-"""Long-term series: a server opens what its own series or the long-term series before it has written, and since."""
-
-_LEFT_OUT = re.compile(
+LEFT_OUT = re.compile(
     r"auto\.cnf|mysqld-auto\.cnf(\..*)?|[^/]*\.pem|[^/]*\.(pid|sock|lock|err|log)"  # one server's own
     r"|#innodb_temp|ibtmp\d*|#clone|ib_buffer_pool(\..*)?|#ib_\d+_\d+\.b?dblwr"  # made anew at each start
     r"|#innodb_redo/[^/]*_tmp"  # spare redo files: only the used ones have something in them
@@ -67,24 +65,10 @@ class MySQL:
         return len(GtidSet.parse(checkpoint) - GtidSet.parse(position))
 
     def select_files(self, data: Path) -> Selection:
-        return select(data, _LEFT_OUT)
+        return select(data, LEFT_OUT)
 
     def check_can_open(self, server_version: str) -> None:
-        ours, theirs = parse_version(self.server_version), parse_version(server_version)
-        series = theirs[:2]
-        # Until 8.0 each release may change the format; since 8.4 a series keeps it.
-        if ours[:2] < series or (series <= (8, 0) and ours[:2] == series and ours < theirs):
-            raise ServerError(
-                f"the installed MySQL {self.server_version} cannot open what MySQL {server_version} has written",
-                f"install MySQL {server_version} or newer of the same series, and set [node] mysql_bin to it",
-            )
-        latest = next((later for later in _LONG_TERM if later > series), None)
-        if latest is not None and ours[:2] > latest:
-            raise ServerError(
-                f"the installed MySQL {self.server_version} is too new for what MySQL {server_version} has written: "
-                f"the upgrade goes by way of {latest[0]}.{latest[1]}",
-                f"install MySQL {series[0]}.{series[1]} or {latest[0]}.{latest[1]}, and set [node] mysql_bin to it",
-            )
+        check_can_open("MySQL", mysql_needs, self.server_version, server_version)
 
     def start_hint(self, data: Path, variables: Mapping[str, str]) -> str:
         return start_line(self.server_program(), data, variables, _DEFAULTS)

@@ -15,10 +15,10 @@ from tidemark.errors import (
 )
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidSet
-from tidemark.mysql.programs import parse_version
 from tidemark.mysql.session import Session, quote_name
 from tidemark.mysql.source import Source, connect, open_session
 from tidemark.mysql.source_login import source_login
+from tidemark.mysql.versions import parse_version
 from tidemark.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:

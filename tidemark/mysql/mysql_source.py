@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceError, SourceUnfit
 from tidemark.mysql.gtid import GtidSet
-from tidemark.mysql.programs import Version, parse_version
 from tidemark.mysql.source import Source
+from tidemark.mysql.versions import Version, parse_version
 
 
 class MySQLSource(Source):

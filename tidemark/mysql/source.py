@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 
 from tidemark.errors import SourceDenied, SourceError, SourceUnfit, SourceUnreachable
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.programs import Version, parse_version
 from tidemark.mysql.session import LOST, Session
+from tidemark.mysql.versions import Version, parse_version
 
 CONNECT_TIMEOUT = 10
 """Seconds until a source counts as unreachable."""
