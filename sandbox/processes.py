@@ -31,11 +31,13 @@ def start(
     command: Sequence[str | Path],
     *,
     log: Path,
+    errors: Path | None = None,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     death_signal: str = "KILL",
 ) -> subprocess.Popen[bytes]:
-    """Starts a program whose output goes to ``log``; it gets ``death_signal`` when this process dies.
+    """Starts a program whose output goes to ``log`` (and what it says on standard error to ``errors``, if that is
+    given); it gets ``death_signal`` when this process dies.
 
     Its pid is its process group, so that ``stop`` reaches what it started itself. After ``stop_all`` nothing starts
     any more and this raises ``ProcessFailed``.
@@ -49,12 +51,12 @@ def start(
         with _lock:
             if _closed:
                 raise ProcessFailed(f"{command[0]} is not started: everything is being stopped")
-            with log.open("ab") as output:
+            with log.open("ab") as output, (errors or log).open("ab") as complaints:
                 process = subprocess.Popen(
                     words,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
-                    stderr=subprocess.STDOUT,
+                    stderr=complaints,
                     env=None if environment is None else dict(environment),
                     cwd=folder,
                     start_new_session=True,
