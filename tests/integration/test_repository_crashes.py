@@ -23,18 +23,26 @@ ROOT = Path(__file__).parents[2]
 RUN = "20261123T210713Z-00000001"
 
 WORKER = """
-import resource, sys
+import itertools, resource, sys
 from pathlib import Path
-from tests.support.backups import facts, open_shard
+from tests.support.backups import WatchedStore, facts, open_shard
+from tests.support.waiting import wait_until
 from tidemark.storage import FileStore
 
-what, work = sys.argv[1], Path(sys.argv[2])
-shard = open_shard(FileStore(work / "repository"))
+what, work, hold_after = sys.argv[1], Path(sys.argv[2]), int(sys.argv[4])
+events = itertools.count()
+
+def hold(*event):
+    if next(events) >= hold_after >= 0:
+        wait_until((work / "go").exists, 60, "the test lets go")
+
+store = FileStore(work / "repository")
+shard = open_shard(WatchedStore(store, hold) if what == "restore" else store)
 if what == "upload":
     files = sorted(path.name for path in (work / "data").iterdir())
     shard.upload(
         work / "data", files, [], facts(), parent=None, run_id="20261123T210713Z-00000001",
-        journal=work / "journal", threads=2, pack_size=int(sys.argv[3]),
+        journal=work / "journal", threads=2, pack_size=int(sys.argv[3]), guard=hold,
     )
 else:
     shard.restore(shard.newest(), work / "out", threads=2, reuse=(work / "out").exists())
@@ -42,13 +50,28 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
-def start(what: str, work: Path, pack_size: int = 4 << 20) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, what, str(work), str(pack_size)],
+def start(what: str, work: Path, *, pack_size: int = 4 << 20, hold_after: int = -1) -> subprocess.Popen[bytes]:
+    """A process that works, and from its so-manieth pack or request on waits until ``work/go`` exists."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER, what, str(work), str(pack_size), str(hold_after)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    _started.append(process)
+    return process
+
+
+_started: list[subprocess.Popen[bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def _leave_none() -> Iterator[None]:
+    """A test that fails leaves no process behind."""
+    yield
+    while _started:
+        with _started.pop() as process:
+            process.kill()
 
 
 def finish(process: subprocess.Popen[bytes]) -> bytes:
@@ -78,11 +101,11 @@ def work(tmp_path: Path) -> Path:
 
 
 def test_a_killed_upload_leaves_no_backup_and_goes_on_where_it_was(work: Path) -> None:
-    process = start("upload", work)
-    wait_until(lambda: len(packs(work)) >= 3 or process.poll() is not None, 60, "three packs")
+    process = start("upload", work, hold_after=3)
+    wait_until(lambda: len(packs(work)) == 3 or process.poll() is not None, 60, "three packs")
     process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL, "it was too fast to be killed"
+    assert process.returncode == -signal.SIGKILL
     assert shard_of(work).backups() == []
     before = packs(work)
 
@@ -101,12 +124,12 @@ def test_a_killed_upload_leaves_no_backup_and_goes_on_where_it_was(work: Path) -
 def test_a_killed_restore_goes_on_where_it_was(work: Path) -> None:
     finish(start("upload", work))
     (backup,) = shard_of(work).backups()
-    process = start("restore", work)
+    process = start("restore", work, hold_after=12)
     big = work / "out" / "big"
     wait_until(lambda: process.poll() is not None or (big.exists() and big.stat().st_blocks > 20_000), 60, "10 MB")
     process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL, "it was too fast to be killed"
+    assert process.returncode == -signal.SIGKILL
 
     restored = shard_of(work).restore(backup, work / "out", reuse=True)
 
@@ -115,9 +138,10 @@ def test_a_killed_restore_goes_on_where_it_was(work: Path) -> None:
 
 
 def test_an_interrupted_upload_ends_soon_and_commits_nothing(work: Path) -> None:
-    process = start("upload", work)
-    wait_until(lambda: len(packs(work)) >= 2 or process.poll() is not None, 60, "two packs")
+    process = start("upload", work, hold_after=2)
+    wait_until(lambda: len(packs(work)) == 2 or process.poll() is not None, 60, "two packs")
     process.send_signal(signal.SIGINT)
+    (work / "go").touch()
 
     _, error = process.communicate(timeout=20)
 
@@ -131,11 +155,11 @@ def test_memory_stays_bounded_whatever_the_size_of_a_file(tmp_path: Path) -> Non
     piece = noise("piece", 8 << 20)
     (tmp_path / "data").mkdir()
     with (tmp_path / "data" / "big").open("wb") as stream:
-        for number in range(80):
+        for number in range(48):
             stream.write(number.to_bytes(8, "big") + piece[8:])
     shard_of(tmp_path)
 
-    uploading = int(finish(start("upload", tmp_path, 64 << 20)))
+    uploading = int(finish(start("upload", tmp_path, pack_size=64 << 20)))
     restoring = int(finish(start("restore", tmp_path)))
 
     assert uploading < 300

@@ -27,6 +27,7 @@ from tidemark.repository.manifest import Body, Directory, File, Manifest, PackUs
 from tidemark.repository.meter import Meter
 from tidemark.repository.names import ATTEMPT, PackName, ShardNames
 from tidemark.repository.packs import Pack, PackStream
+from tidemark.repository.readahead import ReadAhead
 from tidemark.repository.sealing import MAX_FRAME, Compressor, FrameSealer, Kind
 from tidemark.repository.source import SourceFile, SourceSegment, Window, check_path, read_window, scan, windows
 from tidemark.storage import Store
@@ -102,6 +103,7 @@ class Upload:
         self._threads = threads
         self._pack_size = pack_size
         self._guard = guard
+        self._reading = ReadAhead(store)
         self._sealer = FrameSealer(key, names.shard)
         self._compressor = Compressor(level)
         self._digest_key = key.digest_key(names.shard)
@@ -265,7 +267,7 @@ class Upload:
 
     def _read_map(self, ref: FrameRef, count: int) -> Segment:
         name = self._names.pack(ref.pack)
-        sealed = self._store.get(name, ref.offset, ref.length)
+        sealed = self._reading.get(name, ref.offset, ref.length)
         if len(sealed) != ref.length:
             raise Damaged(f"{name} is cut off")
         content = self._sealer.open(Kind.MAP, ref.pack, ref.number, ref.raw, sealed, name)
