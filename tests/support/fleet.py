@@ -139,9 +139,7 @@ class Fleet:
         """Whether nothing of a run of this shard is left: no lease, no open record, no folder."""
         held = fleet.leases.holder(self.redis, shard)
         open_runs = [run for run in fleet.records.open_runs(self.redis) if run.shard == shard]
-        folders = [
-            path for path in (self.project.scratch / "runs").glob("*") if shard in (path / "run.json").read_text()
-        ]
+        folders = [path for path in (self.project.scratch / "runs").glob("*") if _may_be_of(path, shard)]
         assert not held, f"the lease is held by {held}"
         assert not open_runs, f"a record is open: {open_runs}"
         assert not folders, f"a folder is left: {folders}"
@@ -166,3 +164,11 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _may_be_of(folder: Path, shard: str) -> bool:
+    """Whether a run's folder is one of this shard's, or is just being removed."""
+    try:
+        return shard in (folder / "run.json").read_text()
+    except FileNotFoundError:
+        return folder.exists()

@@ -109,8 +109,8 @@ class Project:
         servers = [
             line
             for line in subprocess.run(
-                ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
+                ["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True
             ).stdout.splitlines()
-            if str(self.scratch) in line and "ps -eo" not in line and ("mysqld" in line or "mariadbd" in line)
+            if str(self.scratch) in line and "ps -ww" not in line and ("mysqld" in line or "mariadbd" in line)
         ]
         return folders + servers
