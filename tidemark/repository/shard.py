@@ -10,6 +10,7 @@ from pathlib import Path
 from tidemark.errors import BackupConflict, BackupMissing, Damaged, ObjectExists, ObjectMissing, RepositoryError
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository.backup import Backup, Facts
+from tidemark.repository.geometry import Geometry
 from tidemark.repository.journal import Journal
 from tidemark.repository.keys import DataKey
 from tidemark.repository.manifest import HEAD_READ, Manifest, ManifestCodec
@@ -18,7 +19,7 @@ from tidemark.repository.prune import Pruned, Pruner
 from tidemark.repository.restore import Restore, Restored
 from tidemark.repository.retention import PrunePlan, RetentionPolicy, plan_prune
 from tidemark.repository.target import Target
-from tidemark.repository.upload import Geometry, Stored, Upload
+from tidemark.repository.upload import Stored, Upload
 from tidemark.storage import Store
 
 
@@ -137,8 +138,7 @@ class ShardRepository:
             ).run(files, directories, progress)
         finally:
             opened.close()
-        guard()
-        return self._commit(number, parent, run_id, facts, stored, geometry.block_size)
+        return self._commit(number, parent, run_id, facts, stored, geometry.block_size, guard)
 
     def restore(
         self,
@@ -227,7 +227,14 @@ class ShardRepository:
         return None
 
     def _commit(
-        self, number: int, parent: Backup | None, run_id: str, facts: Facts, stored: Stored, block_size: int
+        self,
+        number: int,
+        parent: Backup | None,
+        run_id: str,
+        facts: Facts,
+        stored: Stored,
+        block_size: int,
+        guard: Callable[[], None],
     ) -> Backup:
         sealed, raw = self._codec.encode_body(number, stored.body)
         backup = Backup(
@@ -257,6 +264,7 @@ class ShardRepository:
         if committed := self._check_newest(parent, run_id):
             return committed
         name = self._names.manifest(number)
+        guard()
         try:
             self._store.put_if_absent(name, [content])
         except ObjectExists:

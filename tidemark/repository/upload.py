@@ -15,20 +15,19 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from tidemark.errors import Damaged, ObjectExists, ObjectMissing, RepositoryError, StorageUnavailable
+from tidemark.errors import ObjectExists, ObjectMissing, RepositoryError, StorageUnavailable
 from tidemark.progress import ProgressCallback
-from tidemark.repository import blockmap
-from tidemark.repository.backup import MAX_BLOCK
-from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, HOLE_DIGEST, UNKNOWN_DIGEST, FrameRef, Segment
+from tidemark.repository.before import Before
+from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, HOLE_DIGEST, FrameRef, Segment
 from tidemark.repository.crew import Crew
+from tidemark.repository.geometry import Geometry
 from tidemark.repository.journal import FrameNote, Journal, StoredPack
 from tidemark.repository.keys import DataKey
-from tidemark.repository.manifest import Body, Directory, File, Manifest, PackUse, segment_counts
+from tidemark.repository.manifest import Body, Directory, File, Manifest, PackUse
 from tidemark.repository.meter import Meter
 from tidemark.repository.names import ATTEMPT, PackName, ShardNames
 from tidemark.repository.packs import Pack, PackStream
-from tidemark.repository.readahead import ReadAhead
-from tidemark.repository.sealing import MAX_FRAME, Compressor, FrameSealer, Kind
+from tidemark.repository.sealing import Compressor, FrameSealer, Kind
 from tidemark.repository.source import SourceFile, SourceSegment, Window, check_path, read_window, scan, windows
 from tidemark.storage import Store
 
@@ -37,28 +36,6 @@ DATA_PACKS = 3
 """Data packs in memory at once: one that is filled, two that are being stored."""
 MAP_PACKS = 2
 MAP_PACK_SIZE = 8 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """How files are cut. A shard keeps the block and segment sizes of its first backup."""
-
-    block_size: int = 65536
-    """Bytes that are compared, and stored anew, as one."""
-    window: int = MAX_FRAME
-    """Bytes that a thread takes at once, and so the most that a frame can hold; whole blocks."""
-    segment_blocks: int = blockmap.MAX_SEGMENT_BLOCKS
-    """Blocks of a map segment; whole windows."""
-
-    def __post_init__(self) -> None:
-        if self.block_size & (self.block_size - 1) or not 0 < self.block_size <= min(self.window, MAX_BLOCK):
-            raise ValueError(f"a block of {self.block_size} bytes: not a power of two up to {MAX_BLOCK}")
-        if self.window > MAX_FRAME or not 0 < self.segment_blocks <= blockmap.MAX_SEGMENT_BLOCKS:
-            raise ValueError(f"a window of {self.window} bytes, or a segment of {self.segment_blocks} blocks")
-
-    @property
-    def window_blocks(self) -> int:
-        return min(self.window // self.block_size, self.segment_blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +73,20 @@ class Upload:
         self._store = store
         self._names = names
         self._folder = folder
-        self._parent = parent
         self._journal = journal
         self._run_id = run_id
         self._geometry = geometry
         self._threads = threads
         self._pack_size = pack_size
         self._guard = guard
-        self._reading = ReadAhead(store)
         self._sealer = FrameSealer(key, names.shard)
         self._compressor = Compressor(level)
+        self._before = Before(store, names, self._sealer, parent, journal, run_id, geometry.block_size)
         self._digest_key = key.digest_key(names.shard)
         self._hole = self._digest(bytes(geometry.block_size))
         self._crew = Crew()
         self._storing = threading.Lock()
-        self._packs: dict[PackName, PackUse] = {}  # every pack that may be referred to; ``live`` is not used here
         self._live: dict[PackName, int] = {}
-        self._old: set[PackName] = set()
         self._new_blocks = 0
         self._counting = threading.Lock()
 
@@ -128,9 +102,7 @@ class Upload:
         )
         folders = tuple(Directory(path=path, mode=self._mode(path)) for path in directories)
         self._meter = Meter("uploading", sum(source.length for source in sources), progress)
-        self._remember_packs()
-        self._parent_maps = self._find_parent_maps(sources)
-        counter = itertools.count(self._begin_attempt() * ATTEMPT)
+        counter = itertools.count(self._before.begin_attempt() * ATTEMPT)
         self._queue = windows(sources, block_size=geometry.block_size, window_blocks=geometry.window_blocks)
         self._taking = threading.Lock()
 
@@ -157,44 +129,6 @@ class Upload:
             return (self._folder / directory).stat().st_mode & 0o7777
         except OSError as error:
             raise RepositoryError(f"{self._folder / directory} cannot be read: {error.strerror}") from error
-
-    # What there is already
-
-    def _remember_packs(self) -> None:
-        """The parent's packs, and those that earlier attempts of this run have stored."""
-        if self._parent:
-            for use in self._parent.body.packs:
-                self._packs[use.name] = use
-                if use.live * 2 < use.raw:
-                    self._old.add(use.name)  # mostly rubbish: store again what is left of it, so that it can go
-
-    def _begin_attempt(self) -> int:
-        """Takes pack numbers that no attempt of this run has had, by the journal and by the store."""
-        found = {}
-        for info in self._store.list(self._names.run(self._run_id)):
-            if pack := self._names.parse_pack(info.name):
-                found[pack.number] = info.size
-        self._journal.trust(found)
-        for stored in self._journal.packs.values():
-            name = PackName(self._run_id, stored.number)
-            self._packs[name] = PackUse(
-                run_id=self._run_id, number=stored.number, size=stored.size, raw=stored.raw, live=0
-            )
-        attempt = max(self._journal.attempt, max(found, default=-1) // ATTEMPT) + 1
-        self._journal.begin(attempt)
-        return attempt
-
-    def _find_parent_maps(self, sources: Sequence[SourceFile]) -> dict[str, tuple[list[FrameRef], list[int]]]:
-        """For each file that the parent has too: where its map segments are, and how many blocks each has."""
-        if not self._parent:
-            return {}
-        wanted = {source.path for source in sources}
-        body, size = self._parent.body, self._geometry.block_size
-        return {
-            file.path: (body.segments(file), segment_counts(file.length, size, body.segment_blocks))
-            for file in body.files
-            if file.path in wanted
-        }
 
     # A thread's work
 
@@ -239,39 +173,8 @@ class Upload:
         """What the parent and earlier attempts have of a segment; read when its first window comes."""
         with segment.lock:
             if segment.map is None:
-                segment.map = self._read_known(segment)
+                segment.map = self._before.read(segment)
             return segment.map
-
-    def _read_known(self, segment: SourceSegment) -> Segment:
-        path, number = segment.file.path, segment.number
-        refs, counts = self._parent_maps.get(path, ([], []))
-        if number < len(refs):
-            ref = refs[number]
-            known = self._read_map(ref, counts[number])
-            if counts[number] != segment.count:
-                known = known.resized(segment.count)
-                segment.changed = True
-            elif ref.pack not in self._old:
-                segment.parent = ref
-            old = {i for i, frame in enumerate(known.frames) if frame.pack in self._old}
-            if old:
-                for block, frame_index in enumerate(known.frame_of):
-                    if frame_index in old:
-                        known.set_block(block, UNKNOWN_DIGEST, HOLE, 0)
-        else:
-            known = Segment.unknown(segment.count)
-            segment.changed = True
-        if self._journal.overlay(path, number, known):
-            segment.changed = True
-        return known
-
-    def _read_map(self, ref: FrameRef, count: int) -> Segment:
-        name = self._names.pack(ref.pack)
-        sealed = self._reading.get(name, ref.offset, ref.length)
-        if len(sealed) != ref.length:
-            raise Damaged(f"{name} is cut off")
-        content = self._sealer.open(Kind.MAP, ref.pack, ref.number, ref.raw, sealed, name)
-        return blockmap.decode(content, count, f"{name}, frame {ref.number}")
 
     def _store_changed(self, window: Window, known: Segment, digests: list[bytes], content: memoryview) -> None:
         segment, size = window.segment, self._geometry.block_size
@@ -351,12 +254,14 @@ class Upload:
         check_size(self._store, name, pack.size)
         with self._storing:
             number = pack.name.number
-            self._packs[pack.name] = PackUse(run_id=self._run_id, number=number, size=pack.size, raw=pack.raw, live=0)
+            self._before.packs[pack.name] = PackUse(
+                run_id=self._run_id, number=number, size=pack.size, raw=pack.raw, live=0
+            )
 
     def _result(self, sources: Sequence[SourceFile], folders: tuple[Directory, ...]) -> Stored:
         used = sorted(self._live)
         index = {name: i for i, name in enumerate(used)}
-        packs = tuple(self._packs[name].model_copy(update={"live": self._live[name]}) for name in used)
+        packs = tuple(self._before.packs[name].model_copy(update={"live": self._live[name]}) for name in used)
         files = []
         for source in sources:
             refs = [segment.ref for segment in source.segments if segment.ref is not None]
