@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.backups import FailingStore, facts, next_run, noise, open_shard, read_folder, upload, write_folder
 from tidemark.errors import Damaged, StorageUnavailable
 from tidemark.repository import Backup, RetentionPolicy, ShardRepository, plan_prune
-from tidemark.storage import MemoryStore
+from tidemark.storage import FileStore, MemoryStore
 
 pytestmark = pytest.mark.unit
 
@@ -229,3 +230,20 @@ def test_a_failed_run_is_discarded_and_a_committed_one_is_not(tmp_path: Path) ->
     assert any(first in name for name in left)
     assert shard.discard_run(first).packs == 0
     assert [info.name for info in store.list()] == left
+
+
+def test_pruning_also_removes_what_killed_writers_have_left(tmp_path: Path) -> None:
+    shard = open_shard(FileStore(tmp_path / "repository"))
+    make(shard, tmp_path, 1)
+    folder = tmp_path / "repository" / "commerce" / "-80" / "packs"
+    old, young = folder / ".tidemark-tmp-1-old", folder / ".tidemark-tmp-1-young"
+    for path in (old, young):
+        path.write_bytes(b"half a pack")
+    os.utime(old, (0, 0))
+
+    shard.prune(LAST, now=datetime.now(UTC), dry_run=True)
+    assert old.exists()
+    shard.prune(LAST, now=datetime.now(UTC))
+
+    assert not old.exists()
+    assert young.exists()
