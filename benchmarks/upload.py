@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(run_child(*options.child, options)))
+        print(json.dumps(run_child(options.child[0], options.child[1], options)))
         return
     work = Path(tempfile.mkdtemp(prefix="tidemark-benchmark-", dir=options.work))
     try:
