@@ -65,7 +65,8 @@ def find(record: ProcessRecord | None, options: Path) -> psutil.Process | None:
     try:
         process = psutil.Process(record.pid)
         if abs(process.create_time() - record.created) <= _CLOCK_SLACK and _is_alive(process):
-            return process if _uses(process, options) else None
+            # Without a command line it is in the moment between one program and the next: setpriv and the server.
+            return process if _uses(process, options) or not process.cmdline() else None
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
     return None

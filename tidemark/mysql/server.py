@@ -293,6 +293,7 @@ class PrivateServer:
 
     def _wait_until_gone(self, living: psutil.Process | None, progress: ProgressCallback) -> int | None:
         began = time.monotonic()
+        progress(Progress("shutting down", 0, None, "seconds"))
         while living is not None:
             gone, status = process.wait(living, 0.2)
             if gone:
