@@ -28,8 +28,11 @@ class Fleet:
     def __init__(self, configuration: Path, logs: Path) -> None:
         self.flower = f"http://127.0.0.1:{free_port()}"
         self.logs = logs
-        self._environment = os.environ | {"TIDEMARK_CONFIG": str(configuration), "PYTHONUNBUFFERED": "1"}
         self._folder = configuration.parent
+        temporary = self._folder / "tmp"  # what a killed worker leaves there goes with the demo's folder
+        temporary.mkdir(mode=0o700, exist_ok=True)
+        own = {"TIDEMARK_CONFIG": str(configuration), "PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)}
+        self._environment = os.environ | own
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         logs.mkdir(mode=0o700, exist_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -51,6 +52,12 @@ class Screen:
         else:
             Console(highlight=False, width=160).print(what)
 
+    def busy(self, text: str) -> contextlib.AbstractContextManager[object]:
+        """Shows that something is going on, until the block ends."""
+        if self.console.is_terminal:
+            return self.console.status(Text(text, "dim"), spinner_style="cyan")
+        return contextlib.nullcontext()
+
     def live(self, shards: Sequence[Shard]) -> Board:
         """The live table of these shards."""
         return Board(self, shards)
@@ -84,10 +91,10 @@ class Board:
         table.add_column("shard", no_wrap=True, width=12)
         table.add_column("primary", no_wrap=True, width=9)
         table.add_column("node", no_wrap=True, width=5)
-        table.add_column("step", no_wrap=True, width=14)
+        table.add_column("step", no_wrap=True, width=11)
         table.add_column("progress", no_wrap=True, ratio=1)
         table.add_column("speed", justify="right", no_wrap=True, width=10)
-        table.add_column("newest backup", justify="right", no_wrap=True, width=21)
+        table.add_column("backup", justify="right", no_wrap=True, width=11)
         for shard in self._shards:
             view = views.get(shard.name) or ShardView(shard=shard.name)
             table.add_row(shard.name, Text(shard.label, "dim"), *self._now(view), _newest(view))
@@ -113,8 +120,8 @@ def _progress(progress: StepProgress) -> RenderableType:
     if not progress.total:
         return words
     line = Table.grid(padding=(0, 1), expand=True)
-    line.add_column(ratio=1)
-    line.add_column(no_wrap=True, ratio=1)
+    line.add_column(ratio=2)
+    line.add_column(no_wrap=True, ratio=3)
     line.add_row(ProgressBar(total=progress.total, completed=min(progress.done, progress.total)), words)
     return line
 
@@ -128,9 +135,5 @@ def _speed(progress: StepProgress) -> str:
 def _newest(view: ShardView) -> Text:
     if view.newest is None:
         return Text("none yet", "dim")
-    seconds = int((datetime.now(UTC) - view.newest.finished_at).total_seconds())
-    return Text.assemble(
-        (f"{view.newest.number}", "bold green"),
-        f", {decimal(view.newest.bytes)}",
-        (f", {max(0, seconds)} s ago", "dim"),
-    )
+    seconds = max(0, int((datetime.now(UTC) - view.newest.finished_at).total_seconds()))
+    return Text.assemble((f"{view.newest.number}", "bold green"), (f", {seconds} s ago", "dim"))

@@ -31,7 +31,8 @@ def run(folder: Path, *, megabytes: int, every: int) -> bool:
     stage = Stage(folder, megabytes)
     try:
         screen.title("Primaries")
-        stage.set_up(screen.say)
+        with screen.busy("starting them, and filling them with rows"):
+            stage.set_up(screen.say)
         if "MySQL 1" not in stage.primaries:
             screen.say("MySQL's programs are not on this machine, so there are four shards instead of six", "yellow")
         every = _cycle(every)
@@ -40,7 +41,8 @@ def run(folder: Path, *, megabytes: int, every: int) -> bool:
 
         screen.title("Fleet")
         workers.tidemark("keys", "new")
-        workers.start_workers()
+        with screen.busy("starting the nodes, a control worker and Flower"):
+            workers.start_workers()
         screen.say("two nodes, a control worker and Flower are ready")
         screen.say(f"Flower: {workers.flower} (in a browser, while the demo runs)", "bold")
         workers.start_beat()
@@ -49,11 +51,13 @@ def run(folder: Path, *, megabytes: int, every: int) -> bool:
 
         screen.title("Two cycles")
         backups = Watch(stage, workers, configuration, screen, every).until_done()
-        workers.stop()
+        with screen.busy("the workers end their work"):
+            workers.stop()
         screen.say("the fleet has stopped; the primaries are still being written to")
 
         screen.title("Restore every shard's newest backup, start a server on it, compare every table")
-        verdicts = Proof(stage, workers, screen, folder / "restored").run()
+        with screen.busy("restoring, starting, replaying the primaries' logs for comparison"):
+            verdicts = Proof(stage, workers, screen, folder / "restored").run()
 
         screen.title("Result")
         _print_result(screen, backups, verdicts)
@@ -80,32 +84,36 @@ def _cycle(shortest: int) -> int:
 def _print_result(screen: Screen, backups: Backups, verdicts: Sequence[Verdict]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("shard", no_wrap=True)
-    table.add_column("holds", justify="right", no_wrap=True)
-    table.add_column("cycle 1 stored", justify="right", no_wrap=True)
-    table.add_column("cycle 2 stored", justify="right", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("restored", justify="right", no_wrap=True)
-    table.add_column("tables", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("position", no_wrap=True)
+    for heading in ("holds", "stored 1st", "stored 2nd", "", "restored"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("compared", no_wrap=True)
     for verdict in verdicts:
         first, second = (backups[verdict.shard][number] for number in sorted(backups[verdict.shard])[:2])
         table.add_row(
             verdict.shard,
+            _short(verdict.position),
             decimal(second.bytes),
             decimal(first.stored_bytes),
             decimal(second.stored_bytes),
             f"{second.stored_bytes / max(1, first.stored_bytes):.0%}",
             f"{verdict.seconds:.1f} s",
-            str(verdict.tables),
-            Text("differs", "bold red") if verdict.differences else Text("equal", "bold green"),
+            Text("differs", "bold red")
+            if verdict.differences
+            else Text(f"{verdict.tables} tables equal", "bold green"),
         )
     screen.print(table)
     both = [[seen[number] for number in sorted(seen)[:2]] for seen in backups.values()]
     first_bytes, second_bytes = (sum(pair[place].stored_bytes for pair in both) for place in (0, 1))
     whole = sum(pair[1].bytes for pair in both)
     screen.say(
-        f"the second cycle made full backups of {decimal(whole)} and stored {decimal(second_bytes)}, "
-        f"{second_bytes / max(1, first_bytes):.0%} of what the first one stored"
+        f"cycle 2 made full backups of {decimal(whole)} and stored {decimal(second_bytes)} for them, "
+        f"{second_bytes / max(1, first_bytes):.0%} of cycle 1"
     )
     if all(not verdict.differences for verdict in verdicts):
         screen.say("every table of every shard equals its primary at the backup's position", "bold green")
+
+
+def _short(position: str) -> str:
+    """A position that fits into a column; MySQL's begin with the server's long id."""
+    return position if len(position) < 24 else f"...:{position.rpartition(':')[2]}"
