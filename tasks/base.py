@@ -227,10 +227,12 @@ def new_record(run: steps.Run, *, node: str, root: str, fence: int, attempt: int
     )
 
 
-def fail_run(client: redis.Redis, run_id: str, shard: str, step: str, message: str) -> None:
-    """Ends a run as failed and counts it, once, however often it is told."""
-    if fleet.persist(lambda: records.close(client, run_id, "failed", error=message)):
-        fleet.persist(lambda: metrics.fail(client, shard, run=run_id, step=step, message=message))
+def fail_run(client: redis.Redis, run_id: str, shard: str, step: str, message: str) -> bool:
+    """Ends a run as failed and counts it, once, however often it is told; False when it had ended before."""
+    if not fleet.persist(lambda: records.close(client, run_id, "failed", error=message)):
+        return False
+    fleet.persist(lambda: metrics.fail(client, shard, run=run_id, step=step, message=message))
+    return True
 
 
 def describe(error: BaseException) -> str:

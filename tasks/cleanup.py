@@ -40,8 +40,8 @@ def cleanup(
                 fleet.persist(lambda: metrics.end_run(client, shard, run_id))
         else:
             message = reason or _what_happened(failed_id)
-            fail_run(client, run_id, shard, record.step if record else "", message)
-            if record and reason:
+            # Only who ends the run may settle its id: a lost run's id belongs to the run that took its place.
+            if fail_run(client, run_id, shard, record.step if record else "", message) and record and reason:
                 _settle(record.root, reason)
         try:
             _clear(self, run_id)

@@ -14,7 +14,7 @@ from tests.support.fleet import Fleet
 from tests.support.needs import need_program
 from tests.support.waiting import wait_until
 from tidemark import fleet as fleet_room
-from tidemark.errors import ReplicationFailed, UnknownShard
+from tidemark.errors import ReplicationFailed, StorageUnavailable, UnknownShard
 
 pytestmark = pytest.mark.acceptance
 
@@ -27,7 +27,13 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     need_program("redis-server")
     with Fleet(tmp_path_factory.mktemp("fleet")) as made:
         made.add_shards(
-            [*SIX, *(f"single/{name}" for name in ("ok", "twice", "skip", "fail", "bug", "lost", "revoke", "root"))]
+            [
+                *SIX,
+                *(
+                    f"single/{name}"
+                    for name in ("ok", "twice", "skip", "fail", "bug", "lost", "revoke", "root", "away", "gone")
+                ),
+            ]
         )
         made.start_nodes("node1", "node2")
         yield made
@@ -132,6 +138,33 @@ def test_a_failing_step_is_the_failure_of_the_run_and_everything_is_cleaned(flee
     view = fleet_room.metrics.views(fleet.redis, ["single/fail"])[0]
     assert (view.failures, view.last_error and view.last_error.step) == (1, "catchup")
     assert not [event for event in fleet.events() if (event["shard"], event["step"]) == ("single/fail", "stop")]
+
+
+def test_a_step_is_tried_again_while_the_store_is_away_and_no_other_chain_slips_in_between(fleet: Fleet) -> None:
+    order = fleet.order("single/away", "upload", "away")
+    result = fleet.enqueue("single/away")
+    node = fleet.wait_event("single/away", "upload", "raises StorageUnavailable")["node"]
+    others = [fleet.enqueue(shard) for shard in SIX]
+    fleet.wait_event("single/away", "upload", "raises StorageUnavailable", times=2)
+    order.unlink()
+
+    assert result.get(timeout=60)["number"] == 42
+    for other in others:
+        other.get(timeout=60)
+    seen = [event["shard"] for event in fleet.events() if event["node"] == node]
+    first, last = seen.index("single/away"), len(seen) - seen[::-1].index("single/away")
+    assert set(seen[first:last]) == {"single/away"}
+
+
+def test_a_store_that_stays_away_fails_the_run(fleet: Fleet) -> None:
+    fleet.order("single/gone", "restore", "away")
+
+    with pytest.raises(StorageUnavailable, match="the store does not answer"):
+        fleet.enqueue("single/gone").get(timeout=60)
+
+    fleet.wait_clean("single/gone")
+    attempts = [e for e in fleet.events("begins") if e["shard"] == "single/gone"]
+    assert [attempt["step"] for attempt in attempts] == ["restore"] * 4
 
 
 def test_a_mistake_of_ours_fails_the_run_as_well(fleet: Fleet) -> None:

@@ -2,7 +2,7 @@
 
 ``celery -A tests.support.choreography worker``: the tasks, queues, leases and signals are the real ones. Each step
 writes lines to ``$CHOREOGRAPHY/events`` and does what ``$CHOREOGRAPHY/<shard>.<step>`` says: a number of seconds,
-``fail``, ``bug``, ``hang`` (until the file is gone) or ``skip``.
+``fail``, ``away``, ``bug``, ``hang`` (until the file is gone) or ``skip``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tasks import app
+from tasks import app, base
 from tidemark import steps
-from tidemark.errors import ReplicationFailed
+from tidemark.errors import ReplicationFailed, StorageUnavailable
 from tidemark.progress import Progress, ProgressCallback
 from tidemark.steps.results import StepResult
 
 __all__ = ["app"]
+
+base.RETRY_AFTER = 1
 
 Result = TypeVar("Result", bound=StepResult)
 
@@ -47,6 +49,8 @@ def _act(run: steps.Run, step: str, progress: ProgressCallback, guard: steps.Gua
     match order:
         case "fail":
             raise ReplicationFailed(f"{run.shard.name}: told to fail", "tell it something else")
+        case "away":
+            raise StorageUnavailable(f"{run.shard.name}: the store does not answer", "look at it")
         case "bug":
             raise ValueError("a mistake of ours")
         case "hang":
