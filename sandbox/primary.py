@@ -245,7 +245,7 @@ class Primary:
             "table-open-cache": "400",
             "max-allowed-packet": "64M",
             "innodb-buffer-pool-size": "48M",
-            "innodb-flush-log-at-trx-commit": "0",
+            "innodb-flush-log-at-trx-commit": "2",  # what was committed survives a kill, if not a power cut
             "innodb-doublewrite": "0",
             "sync-binlog": "0",
         }
