@@ -3,6 +3,8 @@ beat. The schedule itself is the configuration's."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -11,6 +13,12 @@ from redbeat.schedulers import RedBeatScheduler, RedBeatSchedulerEntry
 
 from tasks.tide import TOO_SOON, Tide
 from tidemark import config, fleet
+from tidemark.errors import FleetError, RedisUnavailable
+
+log = logging.getLogger(__name__)
+
+PAUSE = 2.0
+"""Seconds until beat looks for Redis again."""
 
 
 class Entry(RedBeatSchedulerEntry):  # type: ignore[misc]
@@ -42,6 +50,21 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]
     def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:
         app.redbeat_redis = fleet.connect(config.load().redis)  # type: ignore[attr-defined]
         super().__init__(app, *args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Sends what is due; gives the seconds until the next look. RedBeat alone would end beat when Redis is away
+        for a moment, or for so long that the lock has expired."""
+        try:
+            with fleet.translated(self.app.redbeat_redis):
+                return float(super().tick(*args, **kwargs))
+        except RedisUnavailable as error:
+            log.warning("%s; beat waits for it", error.message)
+        except FleetError as error:
+            log.warning("the lock is not ours any more (%s); standing by", error.message)
+            with contextlib.suppress(FleetError), fleet.translated(self.app.redbeat_redis):
+                self.lock.acquire()
+                log.info("has the lock again")
+        return PAUSE
 
     def _maybe_entry(self, name: str, entry: Any) -> RedBeatSchedulerEntry:
         """An entry that Redis knows nothing of waits for its place in the cycle, like all others, but no longer:

@@ -58,6 +58,21 @@ def test_a_shard_that_has_left_the_configuration_is_not_sent_after_a_restart(fle
     assert fleet.redis.keys("tidemark:beat:backup *") == [f"tidemark:beat:backup {B}"]
 
 
+def test_beat_outlives_a_restart_of_redis_and_the_loss_of_its_lock(fleet: Fleet) -> None:
+    fleet.start("beat1", program="beat")
+    wait_until(lambda: _sent(fleet, "beat1", A), 30, "beat sends")
+
+    fleet.redis_server.kill()
+    wait_until(lambda: "beat waits for it" in fleet.text("beat1"), 30, "beat notices")
+    fleet.redis_server.start()
+    before = _sent(fleet, "beat1", A)
+    wait_until(lambda: _sent(fleet, "beat1", A) > before, 30, "beat goes on")
+    fleet.redis.delete("tidemark:beat::lock")
+    wait_until(lambda: "has the lock again" in fleet.text("beat1"), 30, "beat takes the lock again")
+    before = _sent(fleet, "beat1", A)
+    wait_until(lambda: _sent(fleet, "beat1", A) > before, 30, "beat goes on")
+
+
 def test_messages_that_no_node_took_within_their_cycle_are_void(fleet: Fleet) -> None:
     fleet.start("beat1", program="beat")
     wait_until(lambda: _sent(fleet, "beat1", A) >= 4, 40, "beat sends four cycles that nobody takes")

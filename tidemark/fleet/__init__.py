@@ -5,7 +5,7 @@ Redis is a view and a referee, never the truth: the truth about backups is the r
 """
 
 from tidemark.fleet import leases, metrics, nodes, records
-from tidemark.fleet.connection import broker_url, connect, persist
+from tidemark.fleet.connection import broker_url, connect, persist, translated
 from tidemark.fleet.leases import Lease, LeaseHolder
 from tidemark.fleet.metrics import ShardView, view
 from tidemark.fleet.records import RunRecord
@@ -22,5 +22,6 @@ __all__ = [
     "nodes",
     "persist",
     "records",
+    "translated",
     "view",
 ]
