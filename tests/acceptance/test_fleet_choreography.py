@@ -47,7 +47,7 @@ def test_two_nodes_do_six_shards_twice_and_no_chain_is_split_or_interleaved(flee
 
     first = [fleet.enqueue(shard, priority=6) for shard in SIX]
     values = [result.get(timeout=90) for result in first]
-    second = [fleet.enqueue(shard, priority=6) for shard in SIX]
+    second = [fleet.enqueue(shard) for shard in SIX]
     values += [result.get(timeout=90) for result in second]
 
     assert [value["shard"] for value in values] == SIX * 2

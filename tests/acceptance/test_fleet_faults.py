@@ -88,7 +88,10 @@ def test_a_warm_shutdown_ends_after_the_step_and_the_chain_goes_on_at_the_next_s
     assert _steps(fleet, A) == ["restore", "catchup", "stop", "upload"]
 
 
-def test_a_node_that_is_gone_loses_its_run_to_another_and_is_refused_when_it_comes_back(fleet: Fleet) -> None:
+@pytest.mark.parametrize("message", ["kept", "gone"])
+def test_a_node_that_is_gone_loses_its_run_to_another_and_is_refused_when_it_comes_back(
+    fleet: Fleet, message: str
+) -> None:
     fleet.start_nodes("node1")
     fleet.start("control", "-n", "control@test", "-Q", "control", "-c", "2")
     hang = fleet.order(A, "catchup", "hang")
@@ -97,6 +100,8 @@ def test_a_node_that_is_gone_loses_its_run_to_another_and_is_refused_when_it_com
     fleet.kill("node1")
     hang.unlink()
     _let_time_pass(fleet, lost, "node1@test")
+    if message == "gone":
+        fleet.redis.delete("unacked", "unacked_index")
     hang = fleet.order(A, "upload", "hang")
     fleet.start_nodes("node2")
     fleet.wait_ready("control")
