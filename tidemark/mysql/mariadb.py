@@ -96,6 +96,9 @@ class MariaDB:
     def option_values(self, layout: Layout, options: ServerOptions) -> OptionValues:
         return {
             **{name if name in _INIT_OPTIONS else f"loose_{name}": text for name, text in options.variables.items()},
+            # A replicated DATA DIRECTORY must not write outside the data folder. NO_DIR_IN_CREATE will not do: in the
+            # primary's strict mode it makes an error of what should be a warning.
+            "symbolic_links": "OFF",
             "secure_file_priv": str(layout.tmp),
             "relay_log": str(layout.relay / "relay"),
             "relay_log_index": str(layout.relay / "relay.index"),

@@ -85,6 +85,8 @@ class MySQL:
     def option_values(self, layout: Layout, options: ServerOptions) -> OptionValues:
         return {
             **{name if name in _INIT_OPTIONS else f"loose_{name}": text for name, text in options.variables.items()},
+            # A replicated DATA DIRECTORY must not write outside the data folder; replicas keep this mode of their own.
+            "sql_mode": "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_DIR_IN_CREATE",
             "gtid_mode": "ON",
             "enforce_gtid_consistency": "ON",
             "mysqlx": "OFF",

@@ -419,8 +419,6 @@ _SHARED_OPTIONS: OptionValues = {
     "event_scheduler": "OFF",
     "general_log": "OFF",
     "slow_query_log": "OFF",
-    # A replicated DATA DIRECTORY must not write outside the data folder.
-    "sql_mode": "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_DIR_IN_CREATE",
     # Fast and unsafe: a server that dies makes its folder void in any case.
     "innodb_flush_log_at_trx_commit": "0",
     "innodb_doublewrite": "OFF",

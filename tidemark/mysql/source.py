@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from tidemark.errors import SourceDenied, SourceError, SourceUnfit, SourceUnreachable
 from tidemark.mysql.endpoint import Endpoint
+from tidemark.mysql.handshake import offers_encryption
 from tidemark.mysql.session import LOST, Session
 from tidemark.mysql.versions import Version, parse_version
 
@@ -170,8 +171,7 @@ def open_session(endpoint: Endpoint, *, answer_timeout: int = ANSWER_TIMEOUT) ->
         case "verify":
             arguments |= {"ssl_mode": "VERIFY_IDENTITY", "ssl": {"ca": str(endpoint.tls_ca)} if endpoint.tls_ca else {}}
         case _:
-            # The client library takes this as "if the server can"; connect() looks at what came of it.
-            arguments["ssl_mode"] = "REQUIRED"
+            arguments["ssl_mode"] = "REQUIRED" if _can_encrypt(endpoint) else "DISABLED"
     return Session(
         lambda number, message: translate(endpoint, number, message),
         secrets=(endpoint.password,),
@@ -184,6 +184,16 @@ def open_session(endpoint: Endpoint, *, answer_timeout: int = ANSWER_TIMEOUT) ->
         write_timeout=answer_timeout,
         **arguments,
     )
+
+
+def _can_encrypt(endpoint: Endpoint) -> bool:
+    try:
+        offered = offers_encryption(endpoint, CONNECT_TIMEOUT)
+    except OSError as error:
+        raise translate(endpoint, 2003, f"cannot connect: {error.strerror or error}") from error
+    if not offered and endpoint.tls == "required":
+        raise _no_tls(endpoint)
+    return offered
 
 
 def translate(endpoint: Endpoint, number: int, message: str) -> SourceError:
