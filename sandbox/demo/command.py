@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="work here and leave everything for a look (a new or empty folder)")
     parser.add_argument("--megabytes", type=int, default=40, help="rows on each primary at the start (default: 40)")
     parser.add_argument("--every", type=int, default=40, help="seconds of a cycle, about (default: 40)")
+    parser.add_argument("--no-mysql", action="store_true", help="MariaDB only, also when MySQL's programs are here")
     arguments = parser.parse_args()
     if not programs_found("mariadb"):
         sys.stderr.write("Error: MariaDB's programs are missing\nHINT: make setup installs them\n")
@@ -37,8 +38,13 @@ def main() -> int:
 
 def _run(folder: Path, arguments: argparse.Namespace) -> int:
     try:
-        good = show.run(folder, megabytes=arguments.megabytes, every=arguments.every)
+        with_mysql = not arguments.no_mysql and programs_found("mysql")
+        good = show.run(folder, megabytes=arguments.megabytes, every=arguments.every, with_mysql=with_mysql)
     except (ProcessFailed, TidemarkError) as error:
         sys.stderr.write(f"\nError: {error}\n")
+        if arguments.folder:
+            sys.stderr.write(f"HINT: {folder}/logs has what the processes said\n")
+        else:
+            sys.stderr.write("HINT: with --folder DIR everything stays there for a look\n")
         return 1
     return 0 if good else 1

@@ -62,11 +62,11 @@ class Proof:
         with Witness(shards[0].primary, self._folder / f"witness-{shards[0].primary.port}") as witness:
             for shard, backup, held in found:
                 position = "".join(str(backup["position"]).split())
-                differences = _differences(held, witness.checksums_at(position))
+                problems = differences(held, witness.checksums_at(position))
                 if backup["server_position"] != position:
-                    differences.append(f"the server is at {backup['server_position']}, the manifest says {position}")
+                    problems.append(f"the server is at {backup['server_position']}, the manifest says {position}")
                 verdict = Verdict(
-                    shard.name, int(backup["number"]), position, len(held), float(backup["seconds"]), differences
+                    shard.name, int(backup["number"]), position, len(held), float(backup["seconds"]), problems
                 )
                 self._tell(verdict)
                 verdicts[shard.name] = verdict
@@ -95,7 +95,8 @@ class Proof:
             )
 
 
-def _differences(held: Checksums, wanted: Checksums) -> list[str]:
+def differences(held: Checksums, wanted: Checksums) -> list[str]:
+    """A line for each table in which what is held is not what is wanted; none when all is well."""
     missing = [f"{table} is missing" for table in sorted(wanted.keys() - held.keys())]
     alien = [f"{table} should not be there" for table in sorted(held.keys() - wanted.keys())]
     other = [f"{table} differs" for table in sorted(held.keys() & wanted.keys()) if held[table] != wanted[table]]

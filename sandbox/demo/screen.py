@@ -87,7 +87,7 @@ class Board:
             self._live.update(Group("", Text(heading, "bold"), self._table(views), Text(note, "dim")), refresh=True)
 
     def _table(self, views: Mapping[str, ShardView]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=True)
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold", expand=True)
         table.add_column("shard", no_wrap=True, width=12)
         table.add_column("primary", no_wrap=True, width=9)
         table.add_column("node", no_wrap=True, width=5)

@@ -22,20 +22,24 @@ WINDOW = 6
 """Seconds over which a cycle's starts are spread."""
 
 
-def run(folder: Path, *, megabytes: int, every: int) -> bool:
+START_SECONDS = 8
+"""What the fleet takes until it is there, about."""
+
+
+def run(folder: Path, *, megabytes: int, every: int, with_mysql: bool) -> bool:
     """Shows everything in ``folder``; whether all that was restored equals its primary. Raises ``ProcessFailed``.
 
     Whatever happens, none of the processes survives it.
     """
     screen = Screen()
-    stage = Stage(folder, megabytes)
+    stage = Stage(folder, megabytes, with_mysql=with_mysql)
     try:
         screen.title("Primaries")
         with screen.busy("starting them, and filling them with rows"):
             stage.set_up(screen.say)
-        if "MySQL 1" not in stage.primaries:
-            screen.say("MySQL's programs are not on this machine, so there are four shards instead of six", "yellow")
-        every = _cycle(every)
+        if not with_mysql:
+            screen.say("without MySQL's programs there are four shards, with them two more", "yellow")
+        every = next_cycle(every, time.time())
         configuration = stage.write_configuration(every, WINDOW)
         workers = Fleet(configuration, folder / "logs")
 
@@ -75,9 +79,10 @@ def run(folder: Path, *, megabytes: int, every: int) -> bool:
         leftovers.end(folder)
 
 
-def _cycle(shortest: int) -> int:
-    """A cycle length such that the next cycle begins soon: cycles are counted from the epoch, wherever beat starts."""
-    ready = time.time() + 8  # the fleet is there by then
+def next_cycle(shortest: int, now: float) -> int:
+    """A cycle length such that the next cycle begins as soon as the fleet is there: cycles are counted from the epoch,
+    whenever beat is started. Between ``shortest`` and 15 s more; ``now`` in seconds since the epoch."""
+    ready = now + START_SECONDS
     return min(range(shortest, shortest + 15), key=lambda every: -ready % every)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import templates
-from sandbox.primary import Flavour, Primary, programs_found
+from sandbox.primary import Flavour, Primary
 from sandbox.programs import find_programs
 from sandbox.redis import RedisServer
 from sandbox.workload import Workload, create_rich_schema, fill
@@ -32,12 +32,12 @@ class Shard:
 class Stage:
     """Up to three primaries, each with two shards, and a Redis. All of it lies in ``folder``."""
 
-    def __init__(self, folder: Path, megabytes: int) -> None:
+    def __init__(self, folder: Path, megabytes: int, *, with_mysql: bool) -> None:
         self.folder = folder
         self.megabytes = megabytes
         self.primaries: dict[str, Primary] = {"MariaDB 1": self._primary("mariadb", 1)}
         self.primaries["MariaDB 2"] = self._primary("mariadb", 2)
-        if programs_found("mysql"):
+        if with_mysql:
             self.primaries["MySQL 1"] = self._primary("mysql", 1)
         keyspaces = ("commerce", "users", "events")
         self.shards = tuple(

@@ -48,7 +48,9 @@ class Watch:
                 if beating and all(self._is_in_last_cycle(view) for view in views.values()):
                     self._workers.stop_beat()  # no third cycle
                     beating = False
-                board.show(views, self._heading(), f"Flower, the fleet in a browser: {self._workers.flower}")
+                board.show(
+                    views, self._heading(), f"Flower: {self._workers.flower}   Ctrl-C stops and removes everything"
+                )
                 running = any(view.running for view in views.values())
                 if not beating and not running and all(len(seen) >= CYCLES for seen in self.backups.values()):
                     return self.backups
