@@ -31,6 +31,8 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 _SIZES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(\d+)([KMGT])")
 _NAME_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
+_KEY_KEYS = ("key", "old_key")
+"""How the keys of ``[repository]`` start that say what opens it."""
 _RESERVED_KEYSPACES = frozenset({"keys"})
 
 
@@ -236,11 +238,34 @@ class Settings(_Section):
     """The whole file."""
 
     repository: RepositorySettings
+    mirrors: tuple[RepositorySettings, ...] = ()
     node: NodeSettings
     redis: RedisSettings = RedisSettings()
     cycle: CycleSettings = CycleSettings()
     retention: RetentionSettings = RetentionSettings()
     shard: tuple[ShardSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _part_repositories(cls, data: Any) -> Any:
+        """``[[repository]]`` more than once: the first counts, the others mirror it and are opened with its keys."""
+        if not isinstance(data, dict) or isinstance(data.get("mirrors"), tuple):
+            return data
+        if "mirrors" in data:
+            raise ValueError("there is no section mirrors; give [[repository]] once more for each mirror")
+        given = data.get("repository")
+        if not isinstance(given, list) or not given or not all(isinstance(entry, dict) for entry in given):
+            return data
+        first, *others = given
+        keys = {key: value for key, value in first.items() if key.startswith(_KEY_KEYS)}
+        mirrors = []
+        for other in others:
+            if own := sorted(key for key in other if key.startswith(_KEY_KEYS)):
+                raise ValueError(
+                    f"{own[0]} stands in a second [[repository]]; all are opened with the keys of the first"
+                )
+            mirrors.append(keys | other)
+        return data | {"repository": first, "mirrors": tuple(mirrors)}
 
     @model_validator(mode="before")
     @classmethod
@@ -261,7 +286,23 @@ class Settings(_Section):
         names = [shard.name for shard in self.shard]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"the shard {twice[0]} is configured twice")
+        urls = [repository.url.rstrip("/") for repository in self.repositories]
+        if twice := sorted({url for url in urls if urls.count(url) > 1}):
+            raise ValueError(f"the repository {twice[0]} is configured twice")
         return self
+
+    @property
+    def repositories(self) -> tuple[RepositorySettings, ...]:
+        """All of them: the one that counts first, then its mirrors."""
+        return (self.repository, *self.mirrors)
+
+    def find_repository(self, text: str) -> RepositorySettings:
+        """The repository with this url or number (from 1, in the file's order), or ``ConfigError``."""
+        for number, repository in enumerate(self.repositories, 1):
+            if text in {str(number), repository.url, repository.url.rstrip("/")}:
+                return repository
+        known = ", ".join(f"{number} ({place.url})" for number, place in enumerate(self.repositories, 1))
+        raise ConfigError(f'there is no repository "{text}" in the configuration', f"the repositories are: {known}")
 
     def find_shard(self, name: str) -> ShardSettings:
         """The shard of this name, or ``UnknownShard``."""
@@ -316,6 +357,8 @@ def _explain(file: Path, data: dict[str, Any], error: ValidationError) -> str:
 def _key(location: tuple[int | str, ...], data: dict[str, Any]) -> str:
     """``shard.0.port`` as ``[[shard]] commerce/-80: port``, so that a person finds it."""
     match location:
+        case ("mirrors", int(index), *rest):
+            return f"[[repository]] number {index + 2}" + (f": {'.'.join(map(str, rest))}" if rest else "")
         case ("shard", int(index), *rest):
             entry = data.get("shard", [{}])[index]
             name = entry.get("name", f"number {index + 1}") if isinstance(entry, dict) else f"number {index + 1}"

@@ -148,3 +148,35 @@ def test_the_file_is_looked_for_in_order(monkeypatch: pytest.MonkeyPatch, tmp_pa
 )
 def test_durations(text: str, seconds: float) -> None:
     assert config.parse_duration(text) == timedelta(seconds=seconds)
+
+
+def test_further_repositories_mirror_the_first_and_share_its_keys(write: Callable[[str], Path]) -> None:
+    mirrors = '[[repository]]\nurl = "file:///mnt/second"\n[[repository]]\nurl = "file:///mnt/third"\n'
+    settings = config.load(write(GOOD.replace("[repository]", "[[repository]]").replace("[node]", mirrors + "[node]")))
+
+    urls = ["file:///var/backups/tidemark", "file:///mnt/second", "file:///mnt/third"]
+    assert [repository.url for repository in settings.repositories] == urls
+    assert {repository.key_file for repository in settings.repositories} == {Path("/etc/tidemark/master.key")}
+    assert settings.repository == settings.repositories[0]
+    assert settings.find_repository("2") == settings.find_repository("file:///mnt/second") == settings.mirrors[0]
+    with pytest.raises(ConfigError, match='no repository "4"'):
+        settings.find_repository("4")
+
+
+@pytest.mark.parametrize(
+    ("mirror", "said"),
+    [
+        ('[[repository]]\nurl = "file:///var/backups/tidemark/"', "is configured twice"),
+        ('[[repository]]\nurl = "file:///b"\nkey_file = "x"', "opened with the first"),
+        ('[[repository]]\nurl = "ftp://b"', "[[repository]] number 2"),
+        ('[[repository]]\nurl = "file:///b"\nurrl = "x"', "[[repository]] number 2: urrl: there is no such key"),
+        ('[[mirrors]]\nurl = "file:///b"', "no section mirrors"),
+    ],
+)
+def test_a_problem_of_a_mirror_is_told(write: Callable[[str], Path], mirror: str, said: str) -> None:
+    text = GOOD.replace("[repository]", "[[repository]]").replace("[node]", f"{mirror}\n[node]")
+
+    with pytest.raises(ConfigError) as caught:
+        config.load(write(text))
+
+    assert said in str(caught.value)
