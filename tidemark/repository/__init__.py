@@ -2,6 +2,7 @@
 
 from tidemark.repository.backup import Backup, Facts
 from tidemark.repository.keys import MasterKey
+from tidemark.repository.mirror import Level, Mirror, Mirrored
 from tidemark.repository.prune import Pruned
 from tidemark.repository.repository import Repository
 from tidemark.repository.restore import Restored
@@ -11,7 +12,10 @@ from tidemark.repository.shard import ShardRepository
 __all__ = [
     "Backup",
     "Facts",
+    "Level",
     "MasterKey",
+    "Mirror",
+    "Mirrored",
     "PrunePlan",
     "Pruned",
     "Repository",

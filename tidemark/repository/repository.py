@@ -6,6 +6,7 @@ import itertools
 
 from tidemark.errors import ForeignRepository, KeyUnavailable, ObjectExists, ObjectMissing, RepositoryMissing
 from tidemark.repository.keys import DataKey, MasterKey, unwrap, wrap
+from tidemark.repository.mirror import Mirror, copy_keys
 from tidemark.repository.names import KEYS
 from tidemark.repository.shard import ShardRepository
 from tidemark.storage import Store
@@ -52,6 +53,15 @@ class Repository:
     def shard(self, name: str) -> ShardRepository:
         """The backups of ``keyspace/shard``."""
         return ShardRepository(self._store, self._key, name)
+
+    def mirror(self, store: Store, name: str) -> Mirror:
+        """The same shard's backups here and in another store."""
+        return Mirror(self._store, store, self._key, name)
+
+    def copy_keys(self, mirror: Store) -> None:
+        """Makes the mirror's key objects those that are here, and a mirror of an empty store. Raises
+        ``ForeignRepository`` when the store holds something else."""
+        copy_keys(self._store, mirror)
 
 
 def _read(store: Store, name: str) -> bytes | None:
