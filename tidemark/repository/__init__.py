@@ -1,17 +1,22 @@
 """Backups: encrypted, full, and stored so that unchanged blocks are stored once. See ``docs/format.md``."""
 
 from tidemark.repository.backup import Backup, Facts
-from tidemark.repository.keys import MasterKey
+from tidemark.repository.keyring import Keyring, KeySource
+from tidemark.repository.keys import MasterKey, WrappingKey
 from tidemark.repository.mirror import Level, Mirror, Mirrored
 from tidemark.repository.prune import Pruned
 from tidemark.repository.repository import Repository
 from tidemark.repository.restore import Restored
 from tidemark.repository.retention import PrunePlan, RetentionPolicy, Verdict, plan_prune
+from tidemark.repository.rotation import KnownKey, Rotated, list_keys, retire, rotate
 from tidemark.repository.shard import ShardRepository
 
 __all__ = [
     "Backup",
     "Facts",
+    "KeySource",
+    "Keyring",
+    "KnownKey",
     "Level",
     "MasterKey",
     "Mirror",
@@ -21,7 +26,12 @@ __all__ = [
     "Repository",
     "Restored",
     "RetentionPolicy",
+    "Rotated",
     "ShardRepository",
     "Verdict",
+    "WrappingKey",
+    "list_keys",
     "plan_prune",
+    "retire",
+    "rotate",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from tidemark.errors import ForeignRepository, KeyUnavailable, ObjectExists, ObjectMissing, RepositoryMissing
-from tidemark.repository.keys import DataKey, MasterKey, unwrap, wrap
+from tidemark.errors import ForeignRepository, KeyUnavailable, ObjectExists, RepositoryMissing
+from tidemark.repository.keyring import Keyring, key_ids, not_opened, open_data_key
+from tidemark.repository.keys import DataKey, WrappingKey, unwrap, wrap
 from tidemark.repository.mirror import Mirror, copy_keys
 from tidemark.repository.names import KEYS
 from tidemark.repository.shard import ShardRepository
@@ -20,30 +21,28 @@ class Repository:
         self._key = key
 
     @classmethod
-    def open(cls, store: Store, master_key: MasterKey, create: bool = False) -> Repository:
-        """Opens what the store holds. ``create`` makes a repository of an empty store; of several that try at once
-        with the same key all open the same one.
+    def open(cls, store: Store, master_key: WrappingKey | Keyring, create: bool = False) -> Repository:
+        """Opens what the store holds, with today's key or with an older one of the keyring. ``create`` makes a
+        repository of an empty store, for today's key; of several that try at once with the same key all open the
+        same one.
 
         Raises ``RepositoryMissing`` (empty, and not to be created), ``ForeignRepository`` (something else is there),
-        ``KeyUnavailable`` (not opened by this key) or ``Damaged`` (the key object is not what was written).
+        ``KeyUnavailable`` (not opened by any of these keys), ``Damaged`` (the key object is not what was written) or
+        ``StorageUnavailable`` (the store, or a key service, does not answer).
         """
-        name = f"{KEYS}{master_key.id}"
-        content = _read(store, name)
-        if content is None:
-            _check_empty(store, master_key.id)
-            if not create:
-                raise RepositoryMissing(
-                    f"there is no repository in {store.url} yet",
-                    "the first backup makes one; or check [repository] url",
-                )
-            try:
-                content = wrap(master_key, DataKey.generate())
-                store.put_if_absent(name, [content])
-            except ObjectExists:
-                content = store.get(name)  # somebody with the same key was faster
-            else:
-                _check_alone(store, master_key.id)
-        return cls(store, unwrap(master_key, content, name))
+        keyring = Keyring.of(master_key)
+        opened = open_data_key(store, keyring)
+        if opened.data is not None:
+            return cls(store, opened.data)
+        if any(opened.problems) or key_ids(store):
+            raise not_opened(store, keyring, opened.problems)
+        _check_empty(store)
+        if not create:
+            raise RepositoryMissing(
+                f"there is no repository in {store.url} yet",
+                "the first backup makes one; or check [repository] url",
+            )
+        return cls(store, _create(store, keyring))
 
     @property
     def id(self) -> str:
@@ -64,21 +63,21 @@ class Repository:
         copy_keys(self._store, mirror)
 
 
-def _read(store: Store, name: str) -> bytes | None:
+def _create(store: Store, keyring: Keyring) -> DataKey:
+    today = keyring.key()
+    name = f"{KEYS}{today.id}"
+    content = wrap(today, DataKey.generate())
     try:
-        return store.get(name)
-    except ObjectMissing:
-        return None
+        store.put_if_absent(name, [content])
+    except ObjectExists:
+        content = store.get(name)  # somebody with the same key was faster
+    else:
+        _check_alone(store, keyring)
+    return unwrap(today, content, name)
 
 
-def _key_ids(store: Store) -> list[str]:
-    return [info.name.removeprefix(KEYS) for info in store.list(KEYS)]
-
-
-def _check_empty(store: Store, key_id: str) -> None:
-    """Without our key object the store must hold nothing: neither somebody else's keys nor anything else."""
-    if known := _key_ids(store):
-        raise _unknown_key(store, key_id, known)
+def _check_empty(store: Store) -> None:
+    """Without any key object the store must hold nothing."""
     seen = [info.name for info in itertools.islice(store.list(), 4)]
     if seen:
         more = ", ..." if len(seen) > 3 else ""
@@ -88,15 +87,13 @@ def _check_empty(store: Store, key_id: str) -> None:
         )
 
 
-def _check_alone(store: Store, key_id: str) -> None:
+def _check_alone(store: Store, keyring: Keyring) -> None:
     """Two creators with different keys at the same moment would make two repositories in one place."""
-    if others := [known for known in _key_ids(store) if known != key_id]:
-        store.delete(f"{KEYS}{key_id}")
-        raise _unknown_key(store, key_id, others)
-
-
-def _unknown_key(store: Store, key_id: str, known: list[str]) -> KeyUnavailable:
-    return KeyUnavailable(
-        f"the repository {store.url} is not opened by the master key {key_id}; it knows {', '.join(sorted(known))}",
-        "set [repository] key_file to the file of one of these keys",
-    )
+    today = keyring.key().id
+    if others := [known for known in key_ids(store) if known != today]:
+        store.delete(f"{KEYS}{today}")
+        raise KeyUnavailable(
+            f"somebody else has made a repository in {store.url} at the same moment, with the master key "
+            f"{', '.join(others)}; today's key is {today}",
+            "give every node the same key",
+        )
