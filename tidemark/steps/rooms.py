@@ -5,17 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidemark import files, mysql
-from tidemark.config import Settings, ShardSettings
+from tidemark.config import RepositorySettings, Settings, ShardSettings
 from tidemark.repository import MasterKey, Repository, ShardRepository
 from tidemark.shards import StaticTopology
 from tidemark.steps.run import Run
-from tidemark.storage import open_store
+from tidemark.storage import Store, open_store
 
 
 def open_repository(settings: Settings, *, create: bool = False) -> Repository:
-    """The configured repository, opened with the configured key. ``create`` makes one of an empty place."""
-    key = MasterKey.load(settings.repository.key_file)
-    return Repository.open(open_store(settings.repository.url), key, create=create)
+    """The repository that counts, opened with the configured key. ``create`` makes one of an empty place."""
+    return open_place(settings.repository, create=create)
+
+
+def open_place(place: RepositorySettings, *, create: bool = False) -> Repository:
+    """The same for any of the configured repositories."""
+    return Repository.open(find_store(place), MasterKey.load(place.key_file), create=create)
+
+
+def find_store(place: RepositorySettings) -> Store:
+    """The store that a repository is kept in, whether or not there is one yet."""
+    return open_store(place.url)
 
 
 def shard_backups(run: Run) -> ShardRepository:
