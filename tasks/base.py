@@ -183,7 +183,7 @@ class StepTask(FleetTask):
             value["skipped"] = result.skipped
         else:
             value |= result.model_dump(
-                mode="json", include={"number", "position", "finished_at", "bytes", "stored_bytes", "pruned"}
+                mode="json", include={"number", "position", "finished_at", "bytes", "stored_bytes", "pruned", "mirrors"}
             )
             value["seconds"] = now.seconds
             if result.number is None or result.finished_at is None:
@@ -196,6 +196,11 @@ class StepTask(FleetTask):
                 stored_bytes=result.stored_bytes,
             )
             fleet.persist(lambda: metrics.set_newest(client, shard, newest))
+            mirrors = [
+                metrics.MirrorState(url=m.url, newest=m.newest, missing=m.missing, error=m.error)
+                for m in result.mirrors
+            ]
+            fleet.persist(lambda: metrics.set_mirrors(client, shard, mirrors))
         fleet.persist(lambda: metrics.succeed(client, shard, skipped=result.skipped))
         state: records.EndState = "skipped" if result.skipped else "succeeded"
         fleet.persist(lambda: records.close(client, run_id, state, skipped=result.skipped, result=value))

@@ -30,6 +30,7 @@ class Project:
         for name, keys in sections.items():
             self.sections.setdefault(name, {}).update(keys)
         self.shards: dict[str, dict[str, object]] = {}
+        self.mirrors: list[Mapping[str, object]] = []
         MasterKey.generate().write(folder / "master.key")
         self.write()
 
@@ -59,6 +60,11 @@ class Project:
         self.sections.setdefault(section, {}).update(keys)
         self.write()
 
+    def add_mirror(self, url: str, **keys: object) -> None:
+        """Configures one more repository."""
+        self.mirrors.append({"url": url, **keys})
+        self.write()
+
     def set_shard(self, shard: str, **keys: object) -> None:
         """Changes keys of a shard."""
         self.shards[shard].update(keys)
@@ -68,7 +74,10 @@ class Project:
         """Writes ``tidemark.toml``. JSON's texts, numbers, lists and booleans are TOML's."""
         lines: list[str] = []
         for name, keys in self.sections.items():
-            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
+            head = "[[repository]]" if name == "repository" and self.mirrors else f"[{name}]"
+            lines += [head, *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
+        for mirror in self.mirrors:
+            lines += ["[[repository]]", *(f"{key} = {json.dumps(value)}" for key, value in mirror.items())]
         for shard in self.shards.values():
             lines += ["[[shard]]", *(f"{key} = {json.dumps(value)}" for key, value in shard.items())]
         self.path.write_text("\n".join(lines) + "\n")

@@ -59,6 +59,9 @@ def command(shard: str, first_backup: str | None, force: bool, as_json: bool) ->
             f"were stored anew; position {result.position or '(none)'}",
             soft_wrap=True,
         )
+        for mirror in result.mirrors:
+            if mirror.error:
+                facts.print(f"The mirror {mirror.url} is not level: {mirror.error}", soft_wrap=True)
         if result.prune_error:
             facts.print(f"Pruning failed and is tried again by the next backup: {result.prune_error}", soft_wrap=True)
 

@@ -9,9 +9,10 @@ import click
 from rich.text import Text
 
 from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.mirror import state
 from tidemark.cli.output import age, facts, moment, print_json, print_table, size
 from tidemark.repository import Backup
-from tidemark.steps import rooms
+from tidemark.steps import MirrorResult, mirror, rooms
 
 EPILOG = """\b
 Examples:
@@ -53,6 +54,14 @@ def command(shard: str, as_json: bool) -> None:
         ],
         right=["number", "size", "stored"],
     )
+    _print_mirrors(mirror.look(settings, name))
+
+
+def _print_mirrors(found: tuple[MirrorResult, ...]) -> None:
+    for mirrored in found:
+        newest = f"newest {mirrored.newest}" if mirrored.newest else "no backup"
+        text = Text.assemble(f"mirror {mirrored.url}: ", "" if mirrored.error else f"{newest}, ", state(mirrored))
+        facts.print(text, soft_wrap=True)
 
 
 def _as_json(shard: str, backup: Backup, proven: set[int | None]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from tidemark import fleet
 from tidemark.cli.context import common_options, json_option, load_settings
 from tidemark.cli.output import age, facts, print_json, size, span
 from tidemark.config import Settings
-from tidemark.fleet.metrics import NewestBackup, ShardView, set_newest, set_proven
+from tidemark.fleet.metrics import MirrorState, NewestBackup, ShardView, set_mirrors, set_newest, set_proven
 from tidemark.repository import Backup
-from tidemark.steps import rooms
+from tidemark.steps import MirrorResult, mirror, rooms
 
 EPILOG = """\b
 Examples:
@@ -61,6 +61,9 @@ def table(views: Sequence[ShardView], *, width: int) -> Table:
     made.add_column("size", justify="right", no_wrap=True)
     if wide:
         made.add_column("stored", justify="right", no_wrap=True)
+    mirrored = any(view.mirrors for view in views)
+    if mirrored:
+        made.add_column("mirrors", no_wrap=True)
     made.add_column("now", overflow="fold")
     for view in views:
         newest, proven = view.newest, view.proven
@@ -72,8 +75,24 @@ def table(views: Sequence[ShardView], *, width: int) -> Table:
         ]
         if wide:
             cells.append(size(newest.stored_bytes) if newest else "-")
+        if mirrored:
+            cells.append(_mirrors(view))
         made.add_row(*cells, _now(view))
     return made
+
+
+def _mirrors(view: ShardView) -> Text:
+    """``level``, or by how many backups the mirrors are behind, in the configuration's order."""
+    text = Text()
+    for state in view.mirrors:
+        text.append(", " if text else "")
+        if state.error:
+            text.append("failed", "red")
+        elif state.missing:
+            text.append(f"{state.missing} behind", "yellow")
+        else:
+            text.append("level")
+    return text
 
 
 def _now(view: ShardView) -> RenderableType:
@@ -109,10 +128,15 @@ def _rescan(settings: Settings) -> None:
     with fleet.connect(settings.redis) as client:
         for shard in settings.shard:
             backups = repository.shard(shard.name).backups()
+            set_mirrors(client, shard.name, [_mirror(found) for found in mirror.look(settings, shard.name)])
             set_newest(client, shard.name, _newest(backups[-1]) if backups else None)
             proofs = [backup for backup in backups if backup.restored_from is not None]
             if proofs and proofs[-1].restored_from is not None:
                 set_proven(client, shard.name, proofs[-1].restored_from, proofs[-1].finished_at)
+
+
+def _mirror(found: MirrorResult) -> MirrorState:
+    return MirrorState(url=found.url, newest=found.newest, missing=found.missing, error=found.error)
 
 
 def _newest(backup: Backup) -> NewestBackup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +39,18 @@ class ProvenBackup(_Value):
     number: int
     proven_at: datetime
     """UTC."""
+
+
+class MirrorState(_Value):
+    """How far behind a mirror of the repository is with this shard."""
+
+    url: str
+    newest: int | None = None
+    """The newest backup that it has; None when it has none, or was not reached."""
+    missing: int | None = None
+    """Backups of the first repository that it does not have; None when it was not reached."""
+    error: str = ""
+    """Why it could not be brought level; empty when it could."""
 
 
 class StepFigures(_Value):
@@ -95,6 +107,8 @@ class ShardView(_Value):
     shard: str
     newest: NewestBackup | None = None
     proven: ProvenBackup | None = None
+    mirrors: tuple[MirrorState, ...] = ()
+    """Every mirror after the newest backup."""
     steps: dict[str, StepFigures] = {}
     """By the step's name, in the order of a run."""
     transactions: int | None = None
@@ -198,6 +212,12 @@ def set_proven(client: redis.Redis, shard: str, number: int, proven_at: datetime
         client.hset(keys.shard(shard), "proven", proven.model_dump_json())
 
 
+def set_mirrors(client: redis.Redis, shard: str, mirrors: Sequence[MirrorState]) -> None:
+    """How far behind each mirror is."""
+    with translated(client):
+        client.hset(keys.shard(shard), "mirrors", json.dumps([mirror.model_dump() for mirror in mirrors]))
+
+
 def succeed(client: redis.Redis, shard: str, *, skipped: str = "") -> None:
     """A run has ended well."""
     fields: dict[Any, str] = {"last_success": datetime.now(UTC).isoformat(), "failures": "0", "last_skip": skipped}
@@ -235,6 +255,7 @@ def _parse(name: str, fields: dict[str, str], owner: str | None) -> ShardView:
         values["running"] = running = None  # its node died; the janitor has yet to see it
     if not running:
         values["progress"] = None
+    values["mirrors"] = json.loads(fields.get("mirrors", "[]"))
     values["steps"] = {
         step: StepFigures.model_validate(json.loads(fields[f"step:{step}"]))
         for step in _ORDER

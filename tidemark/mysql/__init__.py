@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidemark.errors import ServerError
+from tidemark.mysql.at_rest import find_server, is_data_folder
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavour import Flavour
 from tidemark.mysql.mariadb import MariaDB
@@ -26,6 +27,8 @@ __all__ = [
     "Source",
     "connect",
     "find_flavour",
+    "find_server",
+    "is_data_folder",
     "kill_leftover",
 ]
 

@@ -3,6 +3,7 @@
 from tidemark.repository.backup import Backup, Facts
 from tidemark.repository.keyring import Keyring, KeySource
 from tidemark.repository.keys import MasterKey, WrappingKey
+from tidemark.repository.manifest import Manifest
 from tidemark.repository.mirror import Level, Mirror, Mirrored
 from tidemark.repository.prune import Pruned
 from tidemark.repository.repository import Repository
@@ -18,6 +19,7 @@ __all__ = [
     "Keyring",
     "KnownKey",
     "Level",
+    "Manifest",
     "MasterKey",
     "Mirror",
     "Mirrored",

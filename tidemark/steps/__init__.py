@@ -4,14 +4,15 @@ Each step is a module with a ``run(run, progress=..., guard=...)`` that returns 
 twice does its work once: its result stands in the run's folder.
 """
 
-from tidemark.steps import backup, catchup, cleanup, restore, stop, upload
+from tidemark.steps import backup, catchup, cleanup, mirror, restore, stop, upload
 from tidemark.steps.cleanup import discard, runs_on_disk
-from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
+from tidemark.steps.results import CatchupResult, MirrorResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps.run import Guard, Run, RunOnDisk, always
 
 __all__ = [
     "CatchupResult",
     "Guard",
+    "MirrorResult",
     "RestoreResult",
     "Run",
     "RunOnDisk",
@@ -22,6 +23,7 @@ __all__ = [
     "catchup",
     "cleanup",
     "discard",
+    "mirror",
     "restore",
     "runs_on_disk",
     "stop",

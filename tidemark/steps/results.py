@@ -74,6 +74,27 @@ class StopResult(StepResult):
     """Errors of the operator's own statements that ``sql_fail_on_error = false`` let pass."""
 
 
+class MirrorResult(BaseModel):
+    """How one mirror of the repository is doing with one shard."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    newest: int | None = None
+    """The newest backup that it has; None when it has none, or was not reached."""
+    missing: int | None = None
+    """Backups of the first repository that it does not have; None when it was not reached."""
+    copied: tuple[int, ...] = ()
+    """The backups that were copied to it now."""
+    bytes: int = 0
+    """Bytes that were copied to it now."""
+    pruned: tuple[int, ...] = ()
+    """The backups that were deleted from it now, because the first repository had pruned them."""
+    seconds: float = 0.0
+    error: str = ""
+    """Why it could not be brought level; empty when it could."""
+
+
 class UploadResult(StepResult):
     """A new full backup, committed and read back."""
 
@@ -91,3 +112,5 @@ class UploadResult(StepResult):
     """The numbers of the backups that were pruned."""
     prune_error: str = ""
     """Why pruning failed; the backup itself is complete all the same."""
+    mirrors: tuple[MirrorResult, ...] = ()
+    """How the mirrors are doing after this backup; one that fails does not undo it."""

@@ -1,0 +1,201 @@
+"""Where a restore works until it is complete: a folder beside its target, which becomes the target by one rename.
+
+The name says that nobody may start a server on it. It stays there when a restore is killed, and the next restore to
+the same target goes on in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemark import mysql
+from tidemark.errors import DiskFull, RunError, TidemarkError
+from tidemark.files import NO_ROOM
+
+log = logging.getLogger(__name__)
+
+INCOMPLETE = ".tidemark-incomplete"
+"""How the folder's name ends for as long as its restore is not done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A target, and what is there already."""
+
+    target: Path
+    """Absolute."""
+    staging: Path
+    """Where the restore works: beside the target, or in it when the target is a mount point."""
+    continued: bool
+    """Whether an earlier restore has left something in ``staging``."""
+    delta: bool
+    """Whether the target holds a data folder that is to become the backup."""
+
+    @property
+    def reuse(self) -> bool:
+        """Whether files that are there may hold some of the backup already."""
+        return self.continued or self.delta
+
+
+def look(target: Path, *, delta: bool) -> Landing:
+    """What a restore to this target has to do with; changes nothing. Raises ``RunError`` when it must not be done:
+    the target holds something, or with ``delta`` something that is not a data folder at rest."""
+    target = target.absolute()
+    inside = os.path.ismount(target)
+    staging = target / INCOMPLETE if inside else target.with_name(f"{target.name}{INCOMPLETE}")
+    try:
+        for path in (target, staging):
+            if path.is_symlink() or (path.exists() and not path.is_dir()):
+                raise RunError(f"{path} is not a folder", "name a folder that does not exist yet")
+        continued = staging.is_dir()
+        filled = target.is_dir() and any(path != staging for path in target.iterdir())
+    except PermissionError as error:
+        raise failed(target, error) from error
+    if filled and not delta:
+        raise RunError(
+            f"{target} is not empty",
+            "name a folder that does not exist yet, or give --delta for a data folder that may become the backup; "
+            "nothing was changed",
+        )
+    if filled:
+        _check_data_folder(target)
+        if continued and not inside:
+            raise RunError(f"there are both {target} and {staging}", "remove the one that is of no use; see their age")
+    return Landing(target, staging, continued, delta=filled)
+
+
+def _check_data_folder(target: Path) -> None:
+    if not mysql.is_data_folder(target):
+        raise RunError(
+            f"{target} is not the data folder of a MySQL or MariaDB server",
+            "--delta changes a data folder; name one, or a folder that does not exist yet. Nothing was changed",
+        )
+    if server := mysql.find_server(target):
+        raise RunError(f"a server is running on {target}: {server}", "stop it first; nothing was changed")
+
+
+def check_room(landing: Landing, needed: int, what: str) -> None:
+    """Raises ``DiskFull``, before anything is written, when the target's disk cannot take ``needed`` bytes."""
+    place = landing.target if landing.delta else landing.staging
+    there = sum(_allocated(folder) for folder in {place, landing.staging} if folder.is_dir()) if landing.reuse else 0
+    nearest = next(path for path in (landing.staging, *landing.staging.parents) if path.is_dir())
+    disk = os.statvfs(nearest)
+    free = disk.f_bavail * disk.f_frsize
+    if needed > free + there:
+        reused = f", and {megabytes(there)} that are there already can be used again" if there else ""
+        raise DiskFull(
+            f"{what} takes {megabytes(needed)}; the disk of {landing.target} has {megabytes(free)} free{reused}",
+            "restore to a larger disk; nothing was written",
+        )
+
+
+def _allocated(folder: Path) -> int:
+    total = 0
+    for current, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(current, name).lstat().st_blocks * 512
+    return total
+
+
+def megabytes(count: int) -> str:
+    """Bytes with the precision that a decision about disks needs."""
+    return f"{count / 1e6:,.1f} MB"
+
+
+@contextlib.contextmanager
+def working(landing: Landing) -> Iterator[Path]:
+    """Gives the folder to restore into, for this restore alone. What this call has made is removed again when it ends
+    by an error or a signal; what was there before stays, to be continued by the next restore."""
+    staging, target = landing.staging, landing.target
+    made: list[Path] = []
+    lock, locked = -1, False
+    try:
+        try:
+            made = _make_parents(staging.parent)
+            if landing.delta:
+                _set_aside(landing)
+            else:
+                staging.mkdir(mode=0o700, exist_ok=landing.continued)
+            lock = os.open(staging, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise failed(target, error) from error
+        _lock(lock, target)
+        locked = True
+        yield staging
+    except BaseException as error:
+        if not landing.reuse and (locked or made):
+            shutil.rmtree(staging, ignore_errors=True)
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise
+        if not locked:
+            raise
+        kept = f"what is there is kept in {staging}, and no server must be started on it; restore to {target} again"
+        if isinstance(error, TidemarkError):
+            raise type(error)(error.message, f"{error.hint}; {kept}" if error.hint else kept) from error
+        log.warning("stopped: %s", kept)
+        raise
+    finally:
+        if lock != -1:
+            os.close(lock)
+
+
+def _lock(descriptor: int, target: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(f"another restore to {target} is running", "wait for it, or stop it") from None
+
+
+def _set_aside(landing: Landing) -> None:
+    """Takes a data folder away from where a server would be started on it. Nothing is copied."""
+    if landing.staging.parent != landing.target:
+        landing.target.rename(landing.staging)
+        return
+    landing.staging.mkdir(mode=0o700, exist_ok=True)
+    for path in landing.target.iterdir():
+        if path != landing.staging:
+            path.rename(landing.staging / path.name)
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Makes a folder and those above it; gives the ones that were not there before, outermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()][::-1]
+    for path in missing:
+        path.mkdir(mode=0o700)
+    return missing
+
+
+def put_in_place(landing: Landing) -> None:
+    """The folder becomes the target; on disk when this returns."""
+    staging, target = landing.staging, landing.target
+    try:
+        if staging.parent == target:
+            for path in staging.iterdir():
+                path.rename(target / path.name)
+            staging.rmdir()
+        else:
+            staging.rename(target)
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise failed(target, error) from error
+
+
+def failed(target: Path, error: OSError) -> TidemarkError:
+    """What an operating system error at the target means to a person."""
+    if error.errno in NO_ROOM:
+        return DiskFull(f"no room for {target}: {error.strerror}", "restore to a larger disk")
+    return RunError(f"{target} cannot be written: {error.strerror}", "restore to a folder that this account may make")

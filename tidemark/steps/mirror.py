@@ -1,0 +1,69 @@
+"""Mirror: the other configured repositories are brought level with the one that counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from tidemark.config import RepositorySettings, Settings
+from tidemark.errors import StorageError, TidemarkError
+from tidemark.progress import Progress, ProgressCallback, ignore
+from tidemark.repository import Level
+from tidemark.steps import rooms
+from tidemark.steps.results import MirrorResult
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    settings: Settings, shard_name: str, place: RepositorySettings, *, progress: ProgressCallback = ignore
+) -> MirrorResult:
+    """Copies what the mirror lacks of the shard and deletes what was pruned. Takes up what an earlier call left."""
+    store = rooms.find_store(place)
+    repository = rooms.open_repository(settings)
+    repository.copy_keys(store)
+    mirror = repository.mirror(store, shard_name)
+
+    def tell(moment: Progress) -> None:
+        progress(dataclasses.replace(moment, phase=f"mirroring to {place.url}"))
+
+    done = mirror.bring_level(threads=settings.node.threads, progress=tell)
+    level = mirror.level()
+    return MirrorResult(
+        url=place.url,
+        newest=level.mirrored,
+        missing=len(level.missing),
+        copied=done.numbers,
+        bytes=done.bytes,
+        pruned=done.pruned,
+        seconds=done.seconds,
+    )
+
+
+def run_all(settings: Settings, shard_name: str, *, progress: ProgressCallback = ignore) -> tuple[MirrorResult, ...]:
+    """Every mirror in turn. One that fails is reported and keeps neither the others nor a backup from succeeding."""
+    results = []
+    for place in settings.mirrors:
+        try:
+            results.append(run(settings, shard_name, place, progress=progress))
+        except TidemarkError as error:
+            log.warning("%s: the mirror %s could not be brought level: %s", shard_name, place.url, error)
+            results.append(MirrorResult(url=place.url, error=str(error)))
+    return tuple(results)
+
+
+def level(settings: Settings, shard_name: str, place: RepositorySettings) -> Level:
+    """How far behind a mirror is."""
+    return rooms.open_repository(settings).mirror(rooms.find_store(place), shard_name).level()
+
+
+def look(settings: Settings, shard_name: str) -> tuple[MirrorResult, ...]:
+    """How far behind every mirror is, by what is in the stores; a store that does not answer says so in ``error``."""
+    results = []
+    for place in settings.mirrors:
+        try:
+            found = level(settings, shard_name, place)
+            results.append(MirrorResult(url=place.url, newest=found.mirrored, missing=len(found.missing)))
+        except StorageError as error:
+            results.append(MirrorResult(url=place.url, error=str(error)))
+    return tuple(results)
