@@ -20,6 +20,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from tidemark.errors import ConfigError, UnknownShard
 
@@ -75,8 +76,16 @@ def _shard_name(name: str) -> str:
     return name
 
 
+def _variable(name: str) -> str:
+    # The name is shown in messages: whoever writes the key itself here must be told without showing it.
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", name):
+        raise PydanticCustomError("variable", "this is the name of an environment variable, not a key")
+    return name
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Variable = Annotated[str, AfterValidator(_variable)]
 ConfigPath = Annotated[Path, AfterValidator(_below_config)]
 ShardName = Annotated[str, AfterValidator(_shard_name)]
 
@@ -86,12 +95,23 @@ class _Section(BaseModel):
 
 
 class RepositorySettings(_Section):
-    """Where backups are kept, and the key that opens them."""
+    """Where backups are kept, and the master keys that open them: exactly one of ``key_file``, ``key_env`` and
+    ``key_kms`` is today's key; the ``old_`` ones still open what today's key does not open yet."""
 
     url: str
     """Where: ``file:///folder``."""
-    key_file: ConfigPath
-    """The master key, mode 0600; ``tidemark keys new`` makes one."""
+    key_file: ConfigPath | None = None
+    """Today's master key: a file of mode 0600; ``tidemark keys new`` makes one."""
+    key_env: Variable | None = None
+    """Today's master key: the name of an environment variable that holds a key file's line."""
+    key_kms: str | None = Field(None, min_length=1)
+    """Today's master key: a symmetric key in AWS KMS, by its ARN or ``alias/NAME``. It never leaves KMS."""
+    old_key_files: tuple[ConfigPath, ...] = ()
+    """Key files that are tried after today's key."""
+    old_key_envs: tuple[Variable, ...] = ()
+    """Environment variables that are tried after these."""
+    old_key_kms: tuple[str, ...] = ()
+    """Keys in AWS KMS that are tried last."""
     compression_level: int = Field(1, ge=1, le=19)
     """The zstd level."""
     block_size: Size = Field(65536, ge=16384, le=1 << 20)
@@ -103,6 +123,14 @@ class RepositorySettings(_Section):
     def _check(self) -> RepositorySettings:
         if self.block_size & (self.block_size - 1):
             raise ValueError(f"block_size is {self.block_size}, which is not a power of two")
+        given = [name for name in ("key_file", "key_env", "key_kms") if getattr(self, name) is not None]
+        if not given:
+            raise ValueError("no master key is given: set key_file, key_env or key_kms")
+        if len(given) > 1:
+            raise ValueError(
+                f"{' and '.join(given)} are given; one of them is today's key, name the others in old_key_files, "
+                "old_key_envs or old_key_kms"
+            )
         parts = urlsplit(self.url)
         if parts.scheme != "file":
             raise ValueError(f'url is "{self.url}"; a repository is given as "file:///folder"')
@@ -170,12 +198,23 @@ class CycleSettings(_Section):
 
 
 class RetentionSettings(_Section):
-    """Which backups are kept; what neither of the two asks for is pruned after the next success."""
+    """Which backups are kept; what no rule asks for is pruned after the next success. The newest backup, the newest
+    proven one and the one that proves it are kept whatever the rules say. Days, weeks and so on are those of UTC."""
 
     keep_last: int = Field(1, ge=1)
     """The newest this many."""
     keep_within: Duration = timedelta(0)
-    """And all that are younger than this."""
+    """And all that are at most this much older than the newest."""
+    keep_hourly: int = Field(0, ge=0)
+    """And the last backup of each of the newest this many hours that have one."""
+    keep_daily: int = Field(0, ge=0)
+    """The same for days."""
+    keep_weekly: int = Field(0, ge=0)
+    """The same for weeks, from Monday on."""
+    keep_monthly: int = Field(0, ge=0)
+    """The same for months."""
+    keep_yearly: int = Field(0, ge=0)
+    """The same for years."""
 
 
 class ShardSettings(_Section):
@@ -215,6 +254,8 @@ class ShardSettings(_Section):
     """Shut down with ``innodb_fast_shutdown=0``, so that a newer server can open the backup."""
     restart_before_backup: bool = False
     """Start and stop the server cleanly once more before the upload."""
+    retention: RetentionSettings | None = None
+    """Keys of ``[retention]`` that are others for this shard, e.g. ``retention = { keep_daily = 30 }``."""
 
     @model_validator(mode="after")
     def _check(self) -> ShardSettings:
@@ -304,6 +345,13 @@ class Settings(_Section):
         known = ", ".join(f"{number} ({place.url})" for number, place in enumerate(self.repositories, 1))
         raise ConfigError(f'there is no repository "{text}" in the configuration', f"the repositories are: {known}")
 
+    def retention_of(self, shard: ShardSettings) -> RetentionSettings:
+        """``[retention]`` with what the shard says otherwise."""
+        if shard.retention is None:
+            return self.retention
+        own = {name: getattr(shard.retention, name) for name in shard.retention.model_fields_set}
+        return self.retention.model_copy(update=own)
+
     def find_shard(self, name: str) -> ShardSettings:
         """The shard of this name, or ``UnknownShard``."""
         for shard in self.shard:
@@ -348,6 +396,8 @@ def _explain(file: Path, data: dict[str, Any], error: ValidationError) -> str:
                 message = "there is no such key"
             case "missing":
                 message = "is missing"
+            case "variable":
+                message = problem["msg"]
             case _:
                 message = problem["msg"].removeprefix("Value error, ") + _seen(problem)
         lines.append(f"  {_key(problem['loc'], data)}: {message}")

@@ -167,7 +167,7 @@ def test_further_repositories_mirror_the_first_and_share_its_keys(write: Callabl
     ("mirror", "said"),
     [
         ('[[repository]]\nurl = "file:///var/backups/tidemark/"', "is configured twice"),
-        ('[[repository]]\nurl = "file:///b"\nkey_file = "x"', "opened with the first"),
+        ('[[repository]]\nurl = "file:///b"\nkey_file = "x"', "with the keys of the first"),
         ('[[repository]]\nurl = "ftp://b"', "[[repository]] number 2"),
         ('[[repository]]\nurl = "file:///b"\nurrl = "x"', "[[repository]] number 2: urrl: there is no such key"),
         ('[[mirrors]]\nurl = "file:///b"', "no section mirrors"),
@@ -180,3 +180,47 @@ def test_a_problem_of_a_mirror_is_told(write: Callable[[str], Path], mirror: str
         config.load(write(text))
 
     assert said in str(caught.value)
+
+
+KEY = 'key_file = "/etc/tidemark/master.key"'
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("", "[repository]: no master key is given: set key_file, key_env or key_kms"),
+        ('key_file = "a"\nkey_kms = "alias/tidemark"', "key_file and key_kms are given; one of them is today's key"),
+        ('key_env = "tidemark-master-key-1:c2VjcmV0"', "key_env: this is the name of an environment variable"),
+        ('key_kms = ""', "[repository] key_kms"),
+    ],
+)
+def test_todays_key_is_given_once_and_never_in_the_file_itself(
+    write: Callable[[str], Path], keys: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(write(GOOD.replace(KEY, keys)))
+
+    assert said in caught.value.message
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_old_keys_stand_beside_todays(write: Callable[[str], Path], tmp_path: Path) -> None:
+    keys = 'key_kms = "alias/tidemark"\nold_key_files = ["old.key", "/older.key"]\nold_key_envs = ["OLDEST"]'
+
+    place = config.load(write(GOOD.replace(KEY, keys))).repository
+
+    assert (place.key_file, place.key_kms) == (None, "alias/tidemark")
+    assert place.old_key_files == (tmp_path / "old.key", Path("/older.key"))
+    assert place.old_key_envs == ("OLDEST",)
+
+
+def test_a_shard_says_only_what_it_keeps_otherwise(write: Callable[[str], Path]) -> None:
+    general = GOOD.replace("keep_last = 2", "keep_last = 2\nkeep_daily = 7")
+
+    settings = config.load(write(general + 'retention = { keep_daily = 30, keep_within = "2d" }\n'))
+
+    kept = settings.retention_of(settings.shard[0])
+    assert (kept.keep_last, kept.keep_daily, kept.keep_within) == (2, 30, timedelta(days=2))
+    assert settings.retention.keep_daily == 7
+    plain = config.load(write(general))
+    assert plain.retention_of(plain.shard[0]) == plain.retention

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,7 +15,6 @@ from tidemark.cli.context import common_options, config_path, json_option, load_
 from tidemark.cli.output import facts, print_json
 from tidemark.config import Settings, ShardSettings
 from tidemark.errors import ConfigError, TidemarkError
-from tidemark.repository import MasterKey
 from tidemark.steps import rooms
 
 
@@ -62,7 +62,9 @@ def _line(finding: Finding) -> Text:
 
 
 def _look(settings: Settings) -> Iterator[Finding]:
-    yield _try("master key", lambda: MasterKey.load(settings.repository.key_file))
+    keys = rooms.master_keys(settings.repository)
+    for index, source in enumerate(keys.sources):
+        yield _try(f"{'old ' if index else ''}master key: {source.where}", functools.partial(keys.key, index))
     yield _try(f"scratch folder {settings.node.scratch}", lambda: _scratch(settings))
     yield from (_password_file(shard) for shard in settings.shard)
     flavours = {shard.flavour for shard in settings.shard}

@@ -15,9 +15,11 @@ from tidemark.repository.journal import Journal
 from tidemark.repository.keys import DataKey
 from tidemark.repository.manifest import HEAD_READ, Manifest, ManifestCodec
 from tidemark.repository.names import ShardNames, is_run_id
+from tidemark.repository.probe import open_one_frame
 from tidemark.repository.prune import Pruned, Pruner
 from tidemark.repository.restore import Restore, Restored
 from tidemark.repository.retention import PrunePlan, RetentionPolicy, plan_prune
+from tidemark.repository.sealing import FrameSealer
 from tidemark.repository.target import Target
 from tidemark.repository.upload import Stored, Upload
 from tidemark.storage import Store
@@ -79,6 +81,12 @@ class ShardRepository:
         if manifest.backup.digest != backup.digest:
             raise Damaged(f"{name} has been replaced by another one")
         return manifest
+
+    def probe(self, backup: Backup) -> int:
+        """Reads the backup's manifest whole and one frame of its data; gives the bytes of content that were opened.
+        Raises ``Damaged``, ``BackupMissing`` or ``ObjectMissing``."""
+        sealer = FrameSealer(self._key, self.name)
+        return open_one_frame(self._store, sealer, self._names, self.manifest(backup))
 
     def upload(
         self,

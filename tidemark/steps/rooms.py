@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tidemark import files, mysql
 from tidemark.config import RepositorySettings, Settings, ShardSettings
-from tidemark.repository import MasterKey, Repository, ShardRepository
+from tidemark.repository import Keyring, KeySource, Repository, RetentionPolicy, ShardRepository
 from tidemark.shards import StaticTopology
 from tidemark.steps.run import Run
 from tidemark.storage import Store, open_store
@@ -19,7 +19,23 @@ def open_repository(settings: Settings, *, create: bool = False) -> Repository:
 
 def open_place(place: RepositorySettings, *, create: bool = False) -> Repository:
     """The same for any of the configured repositories."""
-    return Repository.open(find_store(place), MasterKey.load(place.key_file), create=create)
+    return Repository.open(find_store(place), master_keys(place), create=create)
+
+
+def master_keys(place: RepositorySettings) -> Keyring:
+    """The configured master keys, today's first. None is read before it is needed."""
+    sources = [KeySource.file(place.key_file)] if place.key_file else []
+    sources += [KeySource.environment(place.key_env)] if place.key_env else []
+    sources += [KeySource.kms(place.key_kms)] if place.key_kms else []
+    sources += [KeySource.file(path) for path in place.old_key_files]
+    sources += [KeySource.environment(name) for name in place.old_key_envs]
+    sources += [KeySource.kms(name) for name in place.old_key_kms]
+    return Keyring(sources)
+
+
+def retention_policy(settings: Settings, shard: ShardSettings) -> RetentionPolicy:
+    """Which of the shard's backups are to be kept."""
+    return RetentionPolicy(**settings.retention_of(shard).model_dump())
 
 
 def find_store(place: RepositorySettings) -> Store:
