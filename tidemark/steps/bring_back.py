@@ -29,8 +29,9 @@ class Found:
     @property
     def needed_bytes(self) -> int:
         """What its files take on a disk: holes take nothing."""
-        live = sum(pack.live for pack in self.manifest.body.packs)
-        return min(self.backup.bytes, live)
+        body = self.manifest.body
+        maps = sum(segment.raw for file in body.files for segment in body.segments(file))
+        return sum(pack.live for pack in body.packs) - maps
 
 
 @dataclass(frozen=True, slots=True)

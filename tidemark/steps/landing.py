@@ -84,7 +84,7 @@ def _check_data_folder(target: Path) -> None:
 def check_room(landing: Landing, needed: int, what: str) -> None:
     """Raises ``DiskFull``, before anything is written, when the target's disk cannot take ``needed`` bytes."""
     place = landing.target if landing.delta else landing.staging
-    there = sum(_allocated(folder) for folder in {place, landing.staging} if folder.is_dir()) if landing.reuse else 0
+    there = _allocated(place) if landing.reuse else 0
     nearest = next(path for path in (landing.staging, *landing.staging.parents) if path.is_dir())
     disk = os.statvfs(nearest)
     free = disk.f_bavail * disk.f_frsize

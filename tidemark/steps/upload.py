@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from tidemark.errors import BackupConflict, TidemarkError
 from tidemark.progress import ProgressCallback, ignore
-from tidemark.repository import Backup, Facts, RetentionPolicy, ShardRepository
-from tidemark.steps import cleanup, rooms
+from tidemark.repository import Backup, Facts, ShardRepository
+from tidemark.steps import cleanup, mirror, rooms
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps.run import Guard, Known, Run, always
 
@@ -36,6 +36,7 @@ def run(
         backup = _commit(run, backups, progress, guard)
         Known(run.settings, run.shard.name).remember(backup.number)
         pruned, prune_error = _prune(run, backups, living_runs | {run.id}, guard)
+        mirrors = mirror.run_all(run.settings, run.shard.name, progress=progress)
         result = UploadResult(
             run=run.id,
             shard=run.shard.name,
@@ -47,6 +48,7 @@ def run(
             stored_bytes=backup.stored_bytes,
             pruned=pruned,
             prune_error=prune_error,
+            mirrors=mirrors,
         )
     run.record(result := result.model_copy(update={"seconds": round(time.monotonic() - began, 3)}))
     cleanup.run(run.folder)
@@ -97,8 +99,7 @@ def _prune(
     run: Run, backups: ShardRepository, living_runs: frozenset[str], guard: Guard
 ) -> tuple[tuple[int, ...], str]:
     """Pruning that fails does not undo a backup that is complete: it is reported and tried again next time."""
-    retention = run.settings.retention
-    policy = RetentionPolicy(keep_last=retention.keep_last, keep_within=retention.keep_within)
+    policy = rooms.retention_policy(run.settings, run.shard)
     try:
         guard()
         pruned = backups.prune(policy, now=datetime.now(UTC), living_runs=living_runs)
