@@ -55,7 +55,8 @@ class KmsKey:
         with _translated(name, "kms:DescribeKey"):
             client = boto3.session.Session().client("kms", region_name=region, config=config)
             found = client.describe_key(KeyId=name)["KeyMetadata"]
-        if (usage := (found.get("KeyUsage"), found.get("KeySpec"))) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
+        usage = (found.get("KeyUsage") or "ENCRYPT_DECRYPT", found.get("KeySpec") or "SYMMETRIC_DEFAULT")
+        if usage != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
             raise KeyUnavailable(
                 f"the key {name} in AWS KMS is made for {usage[0]} with {usage[1]}",
                 "a master key is a symmetric one: ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT",
