@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tidemark import __version__
-from tidemark.cli import backup, backups, check, keys, mirror, restore, run, shards, status
+from tidemark.cli import backup, backups, check, keys, mirror, prune, restore, run, shards, status
 from tidemark.cli.context import common_options
 from tidemark.cli.output import console, fail
 from tidemark.errors import TidemarkError
@@ -59,6 +59,7 @@ for command in (
     check.group,
     keys.group,
     mirror.command,
+    prune.command,
     restore.command,
     run.command,
     shards.command,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -115,6 +115,12 @@ class Manifest:
 
     backup: Backup
     body: Body
+
+    def part(self, wanted: Callable[[str], bool]) -> Manifest:
+        """The same with those files only whose paths are wanted, and all folders."""
+        files = tuple(file for file in self.body.files if wanted(file.path))
+        backup = dataclasses.replace(self.backup, files=len(files), bytes=sum(file.length for file in files))
+        return Manifest(backup, self.body.model_copy(update={"files": files}))
 
 
 class ManifestCodec:

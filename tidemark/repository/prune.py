@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,9 @@ from tidemark.storage import ObjectInfo, Store
 
 MARGIN = timedelta(days=7)
 """How long the packs of a run that has committed nothing are left alone: it may still be working on another node."""
+
+READERS = 8
+"""Manifests that are read at the same time: in a bucket each takes a round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class Pruner:
         living_runs: frozenset[str],
         dead_runs: frozenset[str],
         dry_run: bool,
+        announce: Callable[[Pruned], None],
     ) -> Pruned:
-        """Reads every manifest that stays before the first object goes."""
+        """Reads every manifest that stays, and announces what will go, before the first object goes."""
         plan = plan_prune(backups, now, policy)
         going = {verdict.number for verdict in plan.delete}
         referred = self._referred([backup for backup in backups if backup.number not in going])
@@ -62,11 +67,13 @@ class Pruner:
                 continue
             if pack.run_id in committed or pack.run_id in dead_runs or _is_old(pack.run_id, now):
                 packs.append(info)
+        pruned = Pruned(tuple(sorted(going)), len(packs), sum(info.size for info in (*manifests, *packs)), plan)
+        announce(pruned)
         if not dry_run:
             self._delete(manifests)
             self._delete(packs)
             self._store.sweep(f"{self._names.shard}/", MARGIN)
-        return Pruned(tuple(sorted(going)), len(packs), sum(info.size for info in (*manifests, *packs)), plan)
+        return pruned
 
     def discard(self, backups: Sequence[Backup], run_id: str) -> Pruned:
         """Deletes what a run has stored, unless a backup is made of it."""
@@ -79,7 +86,9 @@ class Pruner:
         return Pruned((), len(packs), sum(info.size for info in packs))
 
     def _referred(self, backups: Sequence[Backup]) -> set[PackName]:
-        return {pack.name for backup in backups for pack in self._read(backup).body.packs}
+        with ThreadPoolExecutor(READERS) as pool:
+            packs = pool.map(lambda backup: frozenset(pack.name for pack in self._read(backup).body.packs), backups)
+            return set().union(*packs)
 
     def _delete(self, objects: Sequence[ObjectInfo]) -> None:
         self._store.delete_many(info.name for info in objects)

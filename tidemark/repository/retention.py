@@ -40,6 +40,8 @@ class Verdict:
     """What happens to one backup, and why."""
 
     number: int
+    finished_at: datetime
+    """When the backup's manifest was written."""
     reason: str
     """For a person."""
     rules: tuple[str, ...] = ()
@@ -72,12 +74,14 @@ def plan_prune(backups: Sequence[Backup], now: datetime, policy: RetentionPolicy
     """
     found = _find_reasons(backups, now, policy) if backups else {}
     keep = [
-        Verdict(backup.number, ", ".join(reasons.values()), tuple(reasons))
+        Verdict(backup.number, backup.finished_at, ", ".join(reasons.values()), tuple(reasons))
         for backup in backups
         if (reasons := found[backup.number])
     ]
     delete = [
-        Verdict(backup.number, "no rule asks for it")  # the rules that do not are the same for all of them
+        Verdict(
+            backup.number, backup.finished_at, "no rule asks for it"
+        )  # the rules that do not are the same for all of them
         for backup in backups
         if not found[backup.number]
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tidemark.repository.keys import DataKey
 from tidemark.repository.manifest import HEAD_READ, Manifest, ManifestCodec
 from tidemark.repository.names import ShardNames, is_run_id
 from tidemark.repository.probe import open_one_frame
-from tidemark.repository.prune import Pruned, Pruner
+from tidemark.repository.prune import READERS, Pruned, Pruner
 from tidemark.repository.restore import Restore, Restored
 from tidemark.repository.retention import PrunePlan, RetentionPolicy, plan_prune
 from tidemark.repository.sealing import FrameSealer
@@ -44,11 +45,9 @@ class ShardRepository:
         """Every complete backup, oldest first. Reads a few kilobytes of each manifest. ``Damaged`` for one that is
         not what was written, or that does not follow the one before it."""
         backups: list[Backup] = []
-        for number, size in self._manifests():
-            try:
-                backup = self._head(number, size)
-            except ObjectMissing:
-                continue  # pruned between the listing and the reading
+        with ThreadPoolExecutor(READERS) as pool:
+            heads = list(pool.map(self._head_if_there, self._manifests()))
+        for number, backup in ((head.number, head) for head in heads if head):
             previous = backups[-1] if backups else None
             if previous and backup.parent == previous.number and backup.parent_digest != previous.digest:
                 raise Damaged(
@@ -157,6 +156,7 @@ class ShardRepository:
         progress: ProgressCallback = ignore,
         reuse: bool = False,
         durable: bool = False,
+        only: Callable[[str], bool] | None = None,
     ) -> Restored:
         """Makes ``folder`` the backup's data folder. Every block is checked before it is written: this either
         finishes with the right data or raises, and then the folder is to be thrown away (or restored again with
@@ -164,11 +164,22 @@ class ShardRepository:
 
         Without ``reuse`` the folder must be empty or not exist. With it, blocks that are there already are kept and
         only others fetched, and files that the backup does not have are removed. ``durable`` returns only after
-        everything is on disk. Raises ``DiskFull``, ``Damaged``, ``ObjectMissing`` and the errors of the store.
+        everything is on disk. ``only`` says of each file's path whether it is wanted; without it all are.
+        Raises ``DiskFull``, ``Damaged``, ``ObjectMissing`` and the errors of the store.
         """
         target = Target(folder, reuse=reuse, durable=durable)
-        restore = Restore(self._store, self._key, self._names, self.manifest(backup), target, threads=threads)
-        return restore.run(progress)
+        manifest = self.manifest(backup) if only is None else self.manifest(backup).part(only)
+        restore = Restore(self._store, self._key, self._names, manifest, target, threads=threads)
+        try:
+            return restore.run(progress)
+        except ObjectMissing as error:
+            known = [number for number, _ in self._manifests()]
+            if backup.number in known:
+                raise
+            raise BackupMissing(
+                f"{self.name}: backup {backup.number} was pruned while it was being read ({error.message})",
+                f"restore another one, or keep more of them ([retention]); complete backups: {_listed(known)}",
+            ) from error
 
     def plan_prune(self, policy: RetentionPolicy, now: datetime) -> PrunePlan:
         """What ``prune`` would do to the backups, and why."""
@@ -182,13 +193,15 @@ class ShardRepository:
         living_runs: frozenset[str] = frozenset(),
         dead_runs: frozenset[str] = frozenset(),
         dry_run: bool = False,
+        announce: Callable[[Pruned], None] = lambda pruned: None,
     ) -> Pruned:
-        """Deletes the backups that the policy does not keep, then the packs that no backup refers to.
+        """Deletes the backups that the policy does not keep, then the packs that no backup refers to. ``announce`` is
+        told what will go before anything goes; if it raises, nothing goes.
 
         Packs of ``living_runs`` stay, and packs of runs that have not committed stay for seven days unless they are
         ``dead_runs``. A manifest that cannot be read stops everything before anything is deleted.
         """
-        return self._pruner().prune(self.backups(), policy, now, living_runs, dead_runs, dry_run)
+        return self._pruner().prune(self.backups(), policy, now, living_runs, dead_runs, dry_run, announce)
 
     def discard_run(self, run_id: str) -> Pruned:
         """Deletes the packs of a failed run. A run that has committed a backup keeps everything."""
@@ -206,6 +219,13 @@ class ShardRepository:
                 found.append((number, info.size))
         return found
 
+    def _head_if_there(self, manifest: tuple[int, int]) -> Backup | None:
+        """The head; None when it was pruned between the listing and the reading."""
+        try:
+            return self._head(*manifest)
+        except ObjectMissing:
+            return None
+
     def _head(self, number: int, size: int) -> Backup:
         name = self._names.manifest(number)
         start = self._store.get(name, 0, HEAD_READ)
@@ -215,8 +235,7 @@ class ShardRepository:
         return self._codec.decode_head(number, start, size)
 
     def _missing(self, number: int, known: list[int]) -> BackupMissing:
-        there = ", ".join(map(str, known[-20:])) or "none"
-        return BackupMissing(f"{self.name} has no backup {number}", f"complete backups: {there}")
+        return BackupMissing(f"{self.name} has no backup {number}", f"complete backups: {_listed(known)}")
 
     def _check_newest(self, parent: Backup | None, run_id: str) -> Backup | None:
         """The run's own backup when it is committed already; ``BackupConflict`` when the parent is not the newest."""
@@ -293,3 +312,7 @@ class ShardRepository:
                     f"{name} was stored with {pack.size} bytes and is not there any more",
                     "somebody took the run for dead and cleaned up behind it; start a new run",
                 )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[-20:])) or "none"
