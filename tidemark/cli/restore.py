@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from tidemark.cli import restore_tables
 from tidemark.cli.bars import StepBars
 from tidemark.cli.context import common_options, json_option, load_settings
 from tidemark.cli.output import facts, print_json, size, span
 from tidemark.config import RepositorySettings, Settings
+from tidemark.mysql import TablePatterns
 from tidemark.steps import bring_back
 
 EPILOG = """\b
@@ -20,6 +22,7 @@ Examples:
   tidemark restore commerce/-80 --to /srv/restored --backup 41
   tidemark restore commerce/-80 --to /var/lib/mysql --delta     fetch only what differs
   tidemark restore commerce/-80 --to /srv/restored --from 2     from the first mirror
+  tidemark restore commerce/-80 --to /srv/tables --tables 'shop.t*,shop.customer'
   tidemark restore commerce/-80 --stdout-manifest | jq -r '.file_list[].path'
 """
 
@@ -41,6 +44,12 @@ Examples:
     help="DIR may be a data folder with no server on it: what the backup has too is kept, all else in it is replaced "
     "or removed.",
 )
+@click.option(
+    "--tables",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only these InnoDB tables, as schema.table with * and ?, ready to be imported into a running server.",
+)
 @click.option("--stdout-manifest", is_flag=True, help="Restore nothing; print what the backup holds as JSON.")
 @common_options
 @json_option
@@ -50,6 +59,7 @@ def command(
     number: int | None,
     source: str | None,
     delta: bool,
+    tables: tuple[str, ...],
     stdout_manifest: bool,
     as_json: bool,
 ) -> None:
@@ -60,10 +70,15 @@ def command(
     """
     if (target is None) != stdout_manifest:
         raise click.UsageError("Say where to with --to DIR, or ask for --stdout-manifest.")
+    if tables and delta:
+        raise click.UsageError("--tables and --delta do not go together.")
     settings = load_settings()
     place = settings.find_repository(source) if source else settings.repository
     if target is None:
         print_json(_manifest(bring_back.find(settings, shard, number=number, place=place)))
+    elif tables:
+        wanted = TablePatterns.parse(tables)
+        restore_tables.show(settings, shard, target, wanted, number=number, place=place, as_json=as_json)
     else:
         _restore(settings, shard, target, number, place, delta, as_json)
 

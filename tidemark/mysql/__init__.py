@@ -7,6 +7,7 @@ from pathlib import Path
 from tidemark.errors import ServerError
 from tidemark.mysql.at_rest import find_server, is_data_folder
 from tidemark.mysql.endpoint import Endpoint
+from tidemark.mysql.export import Exported, LeftOut, export_tables
 from tidemark.mysql.flavour import Flavour
 from tidemark.mysql.mariadb import MariaDB
 from tidemark.mysql.mysql import MySQL
@@ -16,16 +17,21 @@ from tidemark.mysql.replication import Catchup
 from tidemark.mysql.selection import Selection
 from tidemark.mysql.server import PrivateServer
 from tidemark.mysql.source import Source, connect
+from tidemark.mysql.tables import TablePatterns
 
 __all__ = [
     "Catchup",
     "Endpoint",
+    "Exported",
     "Flavour",
+    "LeftOut",
     "PrivateServer",
     "Selection",
     "ServerOptions",
     "Source",
+    "TablePatterns",
     "connect",
+    "export_tables",
     "find_flavour",
     "find_server",
     "is_data_folder",

@@ -67,6 +67,19 @@ def endpoint(shard: ShardSettings, config_path: Path) -> mysql.Endpoint:
     )
 
 
+def server_options(settings: Settings, variables: dict[str, str]) -> mysql.ServerOptions:
+    """Of a server that is only to be looked into, and dies with us."""
+    node = settings.node
+    return mysql.ServerOptions(
+        variables=variables,
+        buffer_pool=node.buffer_pool,
+        start_timeout=node.start_timeout.total_seconds(),
+        stop_timeout=node.stop_timeout.total_seconds(),
+        disable_redo_log=False,
+        die_with_parent=True,
+    )
+
+
 def private_server(run: Run, flavour: mysql.Flavour, variables: dict[str, str]) -> mysql.PrivateServer:
     """The run's own server, in the run's folder."""
     node = run.settings.node

@@ -1,0 +1,67 @@
+"""What ``tidemark restore --tables`` does and prints."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from tidemark.cli.bars import StepBars
+from tidemark.cli.output import console, facts, print_json, size, span
+from tidemark.config import RepositorySettings, Settings
+from tidemark.mysql import TablePatterns
+from tidemark.steps import tables
+from tidemark.steps.tables import TablesOut
+
+
+def show(
+    settings: Settings,
+    shard: str,
+    target: Path,
+    wanted: TablePatterns,
+    *,
+    number: int | None,
+    place: RepositorySettings,
+    as_json: bool,
+) -> None:
+    """Brings the tables out and says how they are imported."""
+    with StepBars() as bars:
+        done = tables.run(settings, shard, target, wanted, number=number, place=place, progress=bars.step("restore"))
+        bars.finish("restore", done.seconds, f"{len(done.exported.names)} tables, {size(done.fetched_bytes)} fetched")
+    if as_json:
+        print_json(
+            {
+                "shard": shard,
+                "number": done.backup.number,
+                "from": done.url,
+                "position": done.backup.position,
+                "folder": str(done.folder),
+                "tables": done.exported.names,
+                "left_out": [dataclasses.asdict(table) for table in done.exported.left_out],
+                "notes": done.exported.notes,
+                "fetched_bytes": done.fetched_bytes,
+                "seconds": done.seconds,
+            }
+        )
+        return
+    _print(shard, done)
+
+
+def _print(shard: str, done: TablesOut) -> None:
+    exported, backup = done.exported, done.backup
+    for table in exported.left_out:
+        console.print(f"Left out: {table.name} {table.reason}.", soft_wrap=True, markup=False)
+    for note in exported.notes:
+        console.print(f"Note: {note}.", soft_wrap=True, markup=False)
+    folder = done.folder
+    facts.print(
+        f"{shard}: {len(exported.names)} tables of backup {backup.number} are in {folder}, {span(done.seconds)}; "
+        f"{size(done.fetched_bytes)} were fetched from {done.url}.\n"
+        f"They are as they were at position {backup.position or '(none)'}. To import them into a running server of "
+        f"{backup.flavour} {backup.server_version} (or its series), where DATADIR is what SELECT @@datadir says:\n"
+        f"  1. make the tables, without their content: mysql < {folder / tables.CREATE}\n"
+        "     (a table that is there already is not replaced: rename or drop it first)\n"
+        f"  2. put their files in place: cp -r {folder / tables.FILES}/. DATADIR && chown -R mysql: DATADIR\n"
+        f"  3. import them: mysql < {folder / tables.IMPORT}",
+        soft_wrap=True,
+        markup=False,
+    )

@@ -1,0 +1,97 @@
+"""Tables: single tables out of a backup, ready to be imported into a running server."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemark import mysql
+from tidemark.config import RepositorySettings, Settings
+from tidemark.progress import ProgressCallback, ignore
+from tidemark.repository import Backup
+from tidemark.steps import bring_back, landing, rooms
+
+FILES = "files"
+"""The folder of the tables' files: its inside goes into a data folder."""
+CREATE = "1-create.sql"
+IMPORT = "2-import.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class TablesOut:
+    """Tables that were brought out of a backup."""
+
+    folder: Path
+    """Holds ``files``, ``1-create.sql`` and ``2-import.sql``."""
+    backup: Backup
+    url: str
+    """The repository that it came from."""
+    exported: mysql.Exported
+    seconds: float
+    fetched_bytes: int
+    """Bytes that came from the repository: only the server's own files and those tables'."""
+
+
+def run(
+    settings: Settings,
+    shard_name: str,
+    target: Path,
+    wanted: mysql.TablePatterns,
+    *,
+    number: int | None = None,
+    place: RepositorySettings | None = None,
+    progress: ProgressCallback = ignore,
+) -> TablesOut:
+    """Restores what is needed of a backup beside ``target``, starts a private server on it, has it bring the tables
+    out, and leaves only those in ``target``, which must not exist, or be empty."""
+    began = time.monotonic()
+    found = bring_back.find(settings, shard_name, number=number, place=place)
+    backup = found.backup
+    flavour = rooms.find_flavour(settings, backup.flavour)
+    flavour.check_can_open(backup.server_version)
+    where = landing.look(target, delta=False)
+    needed = min(found.needed_bytes, found.manifest.part(wanted.need_file).backup.bytes)
+    landing.check_room(where, needed, f"what is needed of backup {backup.number} of {shard_name}")
+    with landing.working(where) as folder:
+        _clear(folder)
+        server = mysql.PrivateServer(flavour, folder, rooms.server_options(settings, backup.variables))
+        restored = found.backups.restore(
+            backup,
+            server.data,
+            threads=settings.node.threads,
+            progress=progress,
+            reuse=server.data.exists(),
+            only=wanted.need_file,
+        )
+        server.mark_cold()
+        try:
+            server.start(progress)
+            exported = mysql.export_tables(server, wanted, folder / FILES)
+        finally:
+            mysql.kill_leftover(folder)
+        (folder / CREATE).write_text(exported.create_sql, encoding="utf-8")
+        (folder / IMPORT).write_text(exported.import_sql, encoding="utf-8")
+        shutil.rmtree(server.data)
+        _clear(folder, but=(FILES, CREATE, IMPORT))
+        landing.put_in_place(where)
+    return TablesOut(
+        folder=where.target,
+        backup=backup,
+        url=found.url,
+        exported=exported,
+        seconds=round(time.monotonic() - began, 3),
+        fetched_bytes=restored.fetched_bytes,
+    )
+
+
+def _clear(folder: Path, but: tuple[str, ...] = ("data",)) -> None:
+    """What an earlier attempt, or our own server, has left; its data folder is gone on from."""
+    for path in folder.iterdir():
+        if path.name in but:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
