@@ -21,6 +21,10 @@ pytestmark = pytest.mark.integration
 
 SHARD = "commerce/-80"
 NOW = datetime(2026, 11, 23, 21, 7, 13, tzinfo=UTC)
+MIRRORS = (
+    metrics.MirrorState(url="s3://b/x", newest=42, missing=0),
+    metrics.MirrorState(url="gs://b/x", error="no answer"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +107,7 @@ def _run_once(client: redis.Redis, shard: str = SHARD) -> None:
     metrics.end_step(client, shard, "catchup", 3.5, transactions=7, proven=41)
     metrics.end_step(client, shard, "upload", 1.5, bytes=1000)
     metrics.set_newest(client, shard, newest)
+    metrics.set_mirrors(client, shard, MIRRORS)
     metrics.succeed(client, shard)
 
 
@@ -111,6 +116,7 @@ def test_a_view_shows_the_newest_backup_the_proven_one_and_what_each_step_took(c
 
     view = metrics.views(client, [SHARD])[0]
 
+    assert view.mirrors == MIRRORS
     assert view.newest == metrics.NewestBackup(
         number=42, position="0-1-7", finished_at=NOW, bytes=1000, stored_bytes=10
     )
