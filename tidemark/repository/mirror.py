@@ -53,33 +53,41 @@ class Mirrored:
     seconds: float
 
 
-def copy_keys(first: Store, mirror: Store) -> None:
-    """Makes the mirror's key objects those of the first repository: new ones before retired ones go.
+def copy_keys(first: Store, mirror: Store, repository: str) -> None:
+    """Makes the mirror's key objects those of the first repository, which has this id: new ones before retired ones go.
 
-    Raises ``ForeignRepository`` when the mirror holds another repository, or something that is none.
+    A key object that is there is never replaced. Raises ``ForeignRepository`` when the mirror holds another repository,
+    or something that is none; ``Damaged`` when both have the same key object with another content.
     """
     keys = {info.name: first.get(info.name) for info in first.list(KEYS)}
     if not keys:
         raise ForeignRepository(f"{first.url} has no {KEYS}: it is not a repository that could be mirrored")
     there = {info.name: mirror.get(info.name) for info in mirror.list(KEYS)}
     if not there and (seen := next(mirror.list(), None)):
-        raise ForeignRepository(
-            f"{mirror.url} is not a mirror of {first.url}: it has no {KEYS}, but {seen.name}",
-            "name an empty place of its own as the second [[repository]]",
-        )
-    ours = {_repository_id(content) for content in keys.values()}
+        raise _foreign(first, mirror, f"it has no {KEYS}, but {seen.name}")
     for name, content in there.items():
-        if content != keys.get(name) and (other := _repository_id(content)) not in ours:
-            raise ForeignRepository(
-                f"{mirror.url} is not a mirror of {first.url}: {name} belongs to {other or 'no repository'}",
-                "name an empty place of its own as the second [[repository]]",
+        if content == keys.get(name):
+            continue
+        other = _repository_id(content)
+        if other != repository and (other or name not in keys):
+            raise _foreign(first, mirror, f"{name} belongs to {other or 'no repository'}")
+        if name in keys:
+            raise Damaged(
+                f"{name} is not the same in {first.url} and in {mirror.url}: one of the two is damaged",
+                "bring the sound one back; neither was changed, as it may be the last",
             )
-    for name, content in keys.items():
-        if there.get(name) != content:
-            mirror.put(name, [content])
-            if mirror.get(name) != content:
-                raise Damaged(f"{name} reads back differently from {mirror.url}")
+    for name in keys.keys() - there.keys():
+        mirror.put_if_absent(name, [keys[name]])
+        if mirror.get(name) != keys[name]:
+            raise Damaged(f"{name} reads back differently from {mirror.url}")
     mirror.delete_many(name for name in there if name not in keys)
+
+
+def _foreign(first: Store, mirror: Store, seen: str) -> ForeignRepository:
+    return ForeignRepository(
+        f"{mirror.url} is not a mirror of {first.url}: {seen}",
+        "name an empty place of its own as the second [[repository]]",
+    )
 
 
 def _repository_id(content: bytes) -> str:

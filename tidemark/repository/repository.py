@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from tidemark.errors import ForeignRepository, KeyUnavailable, ObjectExists, RepositoryMissing
-from tidemark.repository.keyring import Keyring, key_ids, not_opened, open_data_key
+from tidemark.repository.keyring import Keyring, key_ids, not_opened, open_data_key, warn_of_old_key
 from tidemark.repository.keys import DataKey, WrappingKey, unwrap, wrap
 from tidemark.repository.mirror import Mirror, copy_keys
 from tidemark.repository.names import KEYS
@@ -33,6 +33,7 @@ class Repository:
         keyring = Keyring.of(master_key)
         opened = open_data_key(store, keyring)
         if opened.data is not None:
+            warn_of_old_key(store, keyring, opened)
             return cls(store, opened.data)
         if any(opened.problems) or key_ids(store):
             raise not_opened(store, keyring, opened.problems)
@@ -60,7 +61,7 @@ class Repository:
     def copy_keys(self, mirror: Store) -> None:
         """Makes the mirror's key objects those that are here, and a mirror of an empty store. Raises
         ``ForeignRepository`` when the store holds something else."""
-        copy_keys(self._store, mirror)
+        copy_keys(self._store, mirror, self.id)
 
 
 def _create(store: Store, keyring: Keyring) -> DataKey:

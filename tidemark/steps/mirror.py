@@ -49,6 +49,10 @@ def run_all(settings: Settings, shard_name: str, *, progress: ProgressCallback =
         except TidemarkError as error:
             log.warning("%s: the mirror %s could not be brought level: %s", shard_name, place.url, error)
             results.append(MirrorResult(url=place.url, error=str(error)))
+        except Exception as error:  # a revoke, or a bug: the backup is complete all the same
+            log.exception("%s: mirroring to %s was cut off", shard_name, place.url)
+            results.append(MirrorResult(url=place.url, error=f"{type(error).__name__}: {error}"))
+            break
     return tuple(results)
 
 

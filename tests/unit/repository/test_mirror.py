@@ -93,7 +93,7 @@ def test_the_newest_backup_is_copied_first_and_its_manifest_last(first: MemorySt
     manifests = [name for name in seen if "/backups/" in name]
     assert [name[-1] for name in manifests] == ["2", "1"]
     shard = Repository.open(first, KEY).shard(SHARD)
-    before = seen[: seen.index(manifests[0])]
+    before = [name for name in seen[: seen.index(manifests[0])] if "/packs/" in name]
     assert len(before) == len(shard.manifest(shard.backup(2)).body.packs)
 
 
@@ -103,6 +103,8 @@ def test_a_mirroring_that_was_cut_off_at_any_object_is_continued(first: MemorySt
         try:
             mirrored(first, FailingStore(store, survived)).bring_level(threads=2)
         except StorageUnavailable:
+            if survived == 0:
+                continue  # not even a key
             shard = Repository.open(store, KEY).shard(SHARD)
             for backup in shard.backups():  # what a reader sees is whole
                 shard.restore(backup, tmp_path / f"{survived}-{backup.number}")
@@ -224,12 +226,29 @@ def test_keys_follow_the_first_repository(first: MemoryStore) -> None:
     mirrored(first, store)
     name = f"keys/{KEY.id}"
     wrapped = first.get(name)
+    repository = Repository.open(first, KEY)
     first.put("keys/new", [wrapped])
     first.delete(name)
 
-    Repository(first, None).copy_keys(store)  # type: ignore[arg-type]
+    repository.copy_keys(store)
 
     assert content(store) == {"keys/new": wrapped}
+
+
+@pytest.mark.parametrize("damaged", ["first", "second"])
+def test_a_damaged_key_object_is_told_and_never_put_over_a_sound_one(first: MemoryStore, damaged: str) -> None:
+    store = MemoryStore("memory:second")
+    mirrored(first, store)
+    name = f"keys/{KEY.id}"
+    sound = first.get(name)
+    opened = Repository.open(first, KEY)
+    bad = first if damaged == "first" else store
+    for content in (sound.replace(b'"wrapped": "', b'"wrapped": "00'), b"not JSON"):
+        bad.put(name, [content])
+
+        with pytest.raises(Damaged, match=f"{name} is not the same in memory:first and in memory:second"):
+            opened.copy_keys(store)
+        assert {first.get(name), store.get(name)} == {sound, content}
 
 
 def test_packs_in_memory_stay_within_the_budget() -> None:
