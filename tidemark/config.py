@@ -204,7 +204,7 @@ class RetentionSettings(_Section):
     keep_last: int = Field(1, ge=1)
     """The newest this many."""
     keep_within: Duration = timedelta(0)
-    """And all that are at most this much older than the newest."""
+    """And all that are less than this much older than the newest."""
     keep_hourly: int = Field(0, ge=0)
     """And the last backup of each of the newest this many hours that have one."""
     keep_daily: int = Field(0, ge=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -91,9 +92,10 @@ def test_a_repository_is_opened_by_a_key_that_never_leaves_kms(kms: Any) -> None
     key = KmsKey.load(arn)
     content = json.loads(store.get(info.name))
     assert info.name == f"keys/{key.id}"
-    assert len(key.id) == 16
+    name = arn.rpartition("/")[2]
+    assert key.id == hashlib.sha256(b"tidemark-1 aws-kms " + name.encode()).digest()[:8].hex()
     assert (content["algorithm"], content["nonce"]) == ("AWS-KMS", "")
-    assert content["service_key"] == arn.rpartition("/")[2]
+    assert content["service_key"] == name
 
 
 def test_what_is_wrapped_is_bound_to_everything_else_in_its_object(kms: Any) -> None:
@@ -160,6 +162,23 @@ def test_a_key_that_is_not_there_is_said_plainly(kms: Any) -> None:
     with pytest.raises(KeyUnavailable, match="AWS KMS has no key alias/nobody") as caught:
         KmsKey.load("alias/nobody")
     assert "lost" in caught.value.hint
+
+
+def test_a_key_that_is_disabled_or_about_to_be_deleted_says_so_while_there_is_time(kms: Any) -> None:
+    disabled, doomed, store = make(kms), make(kms), MemoryStore()
+    Repository.open(store, Keyring([KeySource.kms(doomed)]), create=True)
+    kms.disable_key(KeyId=disabled.rpartition("/")[2])
+    kms.schedule_key_deletion(KeyId=doomed.rpartition("/")[2])
+
+    with pytest.raises(KeyUnavailable, match="it is Disabled"):
+        KmsKey.load(disabled)
+    with pytest.raises(KeyUnavailable, match="it is PendingDeletion") as caught:
+        Repository.open(store, Keyring([KeySource.kms(doomed)]))
+    assert "cancel its deletion" in caught.value.hint
+
+    kms.cancel_key_deletion(KeyId=doomed.rpartition("/")[2])
+    kms.enable_key(KeyId=doomed.rpartition("/")[2])
+    assert Repository.open(store, Keyring([KeySource.kms(doomed)]))
 
 
 def test_a_key_for_another_purpose_is_refused(kms: Any) -> None:

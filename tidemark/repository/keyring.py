@@ -75,7 +75,7 @@ class Opened:
 
 
 def open_data_key(store: Store, keyring: Keyring) -> Opened:
-    """Tries the keys one after the other. Warns when it is not today's that opens the repository."""
+    """Tries the keys one after the other, today's first."""
     problems: list[TidemarkError | None] = []
     for index in range(len(keyring.sources)):
         try:
@@ -87,11 +87,16 @@ def open_data_key(store: Store, keyring: Keyring) -> Opened:
         except (RepositoryError, StorageUnavailable) as error:
             problems.append(error)
         else:
-            if index:
-                what = str(problems[0] or "it has no object here yet: `tidemark keys rotate` makes it one")
-                log.warning("%s: opened by %s, not by today's key: %s", store.url, keyring.sources[index].where, what)
             return Opened(data, index, tuple(problems))
     return Opened(None, None, tuple(problems))
+
+
+def warn_of_old_key(store: Store, keyring: Keyring, opened: Opened) -> None:
+    """Says so when the repository was not opened by today's key."""
+    if opened.index:
+        problem = opened.problems[0]
+        why = problem.message if problem else "the repository does not know it yet; `tidemark keys rotate` does that"
+        log.warning("%s: opened by %s, not by today's key: %s", store.url, keyring.sources[opened.index].where, why)
 
 
 def key_ids(store: Store) -> list[str]:

@@ -61,6 +61,11 @@ class KmsKey:
                 f"the key {name} in AWS KMS is made for {usage[0]} with {usage[1]}",
                 "a master key is a symmetric one: ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT",
             )
+        if (state := found.get("KeyState") or "Enabled") != "Enabled":
+            raise KeyUnavailable(
+                f"the key {name} in AWS KMS cannot be used: it is {state}",
+                "enable it, or cancel its deletion while there is time: without it no backup can be opened",
+            )
         return cls(name, found["KeyId"], found["Arn"], client)
 
     @property
