@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,20 +16,17 @@ from typing import Any
 import boto3
 import pytest
 
+from sandbox.ports import free_port
+from tests.support.backups import noise, upload, write_folder
+from tests.support.project import Project
 from tests.support.waiting import wait_until
 from tidemark.errors import Damaged, KeyUnavailable, StorageUnavailable
 from tidemark.repository import Keyring, KeySource, MasterKey, Repository, list_keys, retire, rotate
 from tidemark.repository.keys import DataKey, unwrap, wrap
 from tidemark.repository.kms import KmsKey
-from tidemark.storage import MemoryStore
+from tidemark.storage import FileStore, MemoryStore
 
 pytestmark = pytest.mark.integration
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
@@ -43,7 +39,7 @@ def _answers(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     log = tmp_path_factory.mktemp("moto") / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -203,7 +199,7 @@ def test_without_credentials_or_region_the_error_says_where_they_are_looked_for(
 
 
 def test_a_kms_that_does_not_answer_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{_free_port()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(StorageUnavailable, match="does not answer"):
         KmsKey.load("alias/tidemark")
@@ -214,3 +210,23 @@ def test_no_secret_is_shown(kms: Any) -> None:
 
     assert "test" not in repr(key)
     assert "client" not in repr(key)
+
+
+def test_a_repository_moves_to_kms_by_the_commands(kms: Any, tmp_path: Path) -> None:
+    project = Project(tmp_path, redis={"url": f"redis://127.0.0.1:{free_port()}/0"})
+    project.add("commerce/-80", port=1, user="tidemark", password="secret")
+    old = MasterKey.load(tmp_path / "master.key")
+    shard = Repository.open(FileStore(project.repository), old, create=True).shard("commerce/-80")
+    write_folder(tmp_path / "data", {"t": noise("kms", 5000)})
+    upload(shard, tmp_path / "data")
+
+    del project.sections["repository"]["key_file"]
+    project.set("repository", key_kms=make(kms), old_key_files=["master.key"])
+    assert project.json("keys", "rotate")["others"] == [old.id]
+    project.set("repository", old_key_files=[])
+    assert project.tidemark("keys", "retire", old.id).returncode == 0
+
+    assert project.json("keys", "check") == [{"shard": "commerce/-80", "backup": 1, "problem": ""}]
+    assert len(project.json("backups", "commerce/-80")) == 1
+    with pytest.raises(KeyUnavailable, match=old.id):
+        Repository.open(FileStore(project.repository), old)
