@@ -102,6 +102,14 @@ class Body(_Model):
         ]
 
 
+class _Packs(BaseModel):
+    """The body for those who only want to know its packs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    packs: tuple[PackUse, ...]
+
+
 class _Head(_Model):
     """The head: the backup's facts, and the digest of the sealed body."""
 
@@ -160,6 +168,29 @@ class ManifestCodec:
     def decode(self, number: int, content: bytes) -> Manifest:
         """The whole manifest, every part of it checked."""
         name = self._names.manifest(number)
+        backup, plain = self._open(number, content)
+        try:
+            body = Body.model_validate_json(plain)
+        except ValidationError as error:
+            raise _misshapen(name, error) from None
+        _check(body, backup, name)
+        return Manifest(backup, body)
+
+    def decode_packs(self, number: int, content: bytes) -> tuple[Backup, tuple[PackUse, ...]]:
+        """The facts and the packs. Every seal is checked, but nothing is made of the table of files: of a shard with
+        many tables that is most of the work."""
+        name = self._names.manifest(number)
+        backup, plain = self._open(number, content)
+        try:
+            packs = _Packs.model_validate_json(plain).packs
+        except ValidationError as error:
+            raise _misshapen(name, error) from None
+        _check_packs(packs, name)
+        return backup, packs
+
+    def _open(self, number: int, content: bytes) -> tuple[Backup, bytes]:
+        """The facts, and the body's content."""
+        name = self._names.manifest(number)
         backup, digest = self._decode_head(number, content, len(content))
         end, _, raw_body = self._header(number, content, len(content))
         sealed = memoryview(content)[end:]
@@ -167,12 +198,7 @@ class ManifestCodec:
             raise Damaged(f"{name}: its body is not the one that its head names")
         aad = manifest_aad(self._repository, self._shard, number, Kind.BODY)
         what = f"the body of {name}"
-        try:
-            body = Body.model_validate_json(decompress(unseal(self._key, sealed, aad, what), raw_body, what))
-        except ValidationError as error:
-            raise Damaged(f"{what} does not hold what a manifest holds: {_first(error)}") from None
-        _check(body, backup, name)
-        return Manifest(backup, body)
+        return backup, decompress(unseal(self._key, sealed, aad, what), raw_body, what)
 
     def _header(self, number: int, start: bytes, size: int) -> tuple[int, int, int]:
         """Where the head ends, its raw length, the body's raw length."""
@@ -228,10 +254,7 @@ def segment_counts(length: int, block_size: int, segment_blocks: int) -> list[in
 def _check(body: Body, backup: Backup, name: str) -> None:
     """What the seal cannot vouch for: that a restore of this stays in its folder and in bounds."""
     _check_paths([file.path for file in body.files], [folder.path for folder in body.directories], name)
-    if any(not is_run_id(pack.run_id) for pack in body.packs):
-        raise Damaged(f"{name} names a pack of something that is not a run")
-    if len({pack.name for pack in body.packs}) != len(body.packs):
-        raise Damaged(f"{name} names a pack twice")
+    _check_packs(body.packs, name)
     for file in body.files:
         if len(file.map) != len(segment_counts(file.length, backup.block_size, body.segment_blocks)):
             raise Damaged(f"{name}: the map of {file.path} does not fit its length")
@@ -240,6 +263,13 @@ def _check(body: Body, backup: Backup, name: str) -> None:
                 raise Damaged(f"{name}: the map of {file.path} is beyond the packs")
             if not 0 < raw <= MAX_FRAME or length > max_sealed(raw):
                 raise Damaged(f"{name}: the map of {file.path} has impossible lengths")
+
+
+def _check_packs(packs: Sequence[PackUse], name: str) -> None:
+    if any(not is_run_id(pack.run_id) for pack in packs):
+        raise Damaged(f"{name} names a pack of something that is not a run")
+    if len({pack.name for pack in packs}) != len(packs):
+        raise Damaged(f"{name} names a pack twice")
 
 
 def _check_paths(files: Sequence[str], directories: Sequence[str], name: str) -> None:
@@ -253,6 +283,10 @@ def _check_paths(files: Sequence[str], directories: Sequence[str], name: str) ->
         parents = path.split("/")[:-1]
         if any("/".join(parents[:depth]) in known_files for depth in range(1, len(parents) + 1)):
             raise Damaged(f"{name} names {path!r} below a file")
+
+
+def _misshapen(name: str, error: ValidationError) -> Damaged:
+    return Damaged(f"the body of {name} does not hold what a manifest holds: {_first(error)}")
 
 
 def _first(error: ValidationError) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidemark.repository.backup import Backup
-from tidemark.repository.manifest import Manifest
 from tidemark.repository.names import PackName, ShardNames, run_time
 from tidemark.repository.retention import PrunePlan, RetentionPolicy, plan_prune
 from tidemark.storage import ObjectInfo, Store
@@ -37,10 +36,10 @@ class Pruned:
 class Pruner:
     """Prunes one shard."""
 
-    def __init__(self, store: Store, names: ShardNames, read: Callable[[Backup], Manifest]) -> None:
+    def __init__(self, store: Store, names: ShardNames, packs_of: Callable[[Backup], frozenset[PackName]]) -> None:
         self._store = store
         self._names = names
-        self._read = read
+        self._packs_of = packs_of
 
     def prune(
         self,
@@ -87,8 +86,7 @@ class Pruner:
 
     def _referred(self, backups: Sequence[Backup]) -> set[PackName]:
         with ThreadPoolExecutor(READERS) as pool:
-            packs = pool.map(lambda backup: frozenset(pack.name for pack in self._read(backup).body.packs), backups)
-            return set().union(*packs)
+            return set().union(*pool.map(self._packs_of, backups))
 
     def _delete(self, objects: Sequence[ObjectInfo]) -> None:
         self._store.delete_many(info.name for info in objects)

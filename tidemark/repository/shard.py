@@ -15,7 +15,7 @@ from tidemark.repository.geometry import Geometry
 from tidemark.repository.journal import Journal
 from tidemark.repository.keys import DataKey
 from tidemark.repository.manifest import HEAD_READ, Manifest, ManifestCodec
-from tidemark.repository.names import ShardNames, is_run_id
+from tidemark.repository.names import PackName, ShardNames, is_run_id
 from tidemark.repository.probe import open_one_frame
 from tidemark.repository.prune import READERS, Pruned, Pruner
 from tidemark.repository.restore import Restore, Restored
@@ -71,15 +71,15 @@ class ShardRepository:
 
     def manifest(self, backup: Backup) -> Manifest:
         """A backup's manifest, read whole and checked to be the very one that ``backup`` came from."""
-        name = self._names.manifest(backup.number)
-        try:
-            content = self._store.get(name)
-        except ObjectMissing:
-            raise self._missing(backup.number, [number for number, _ in self._manifests()]) from None
-        manifest = self._codec.decode(backup.number, content)
-        if manifest.backup.digest != backup.digest:
-            raise Damaged(f"{name} has been replaced by another one")
+        manifest = self._codec.decode(backup.number, self._read_manifest(backup))
+        self._check_same(backup, manifest.backup)
         return manifest
+
+    def packs(self, backup: Backup) -> frozenset[PackName]:
+        """The packs that a backup refers to, from the same object; faster than reading its table of files."""
+        found, packs = self._codec.decode_packs(backup.number, self._read_manifest(backup))
+        self._check_same(backup, found)
+        return frozenset(pack.name for pack in packs)
 
     def probe(self, backup: Backup) -> int:
         """Reads the backup's manifest whole and one frame of its data; gives the bytes of content that were opened.
@@ -208,7 +208,7 @@ class ShardRepository:
         return self._pruner().discard(self.backups(), run_id)
 
     def _pruner(self) -> Pruner:
-        return Pruner(self._store, self._names, self.manifest)
+        return Pruner(self._store, self._names, self.packs)
 
     def _manifests(self) -> list[tuple[int, int]]:
         """Number and size of each, ascending."""
@@ -218,6 +218,16 @@ class ShardRepository:
             if number is not None:
                 found.append((number, info.size))
         return found
+
+    def _read_manifest(self, backup: Backup) -> bytes:
+        try:
+            return self._store.get(self._names.manifest(backup.number))
+        except ObjectMissing:
+            raise self._missing(backup.number, [number for number, _ in self._manifests()]) from None
+
+    def _check_same(self, asked: Backup, found: Backup) -> None:
+        if found.digest != asked.digest:
+            raise Damaged(f"{self._names.manifest(asked.number)} has been replaced by another one")
 
     def _head_if_there(self, manifest: tuple[int, int]) -> Backup | None:
         """The head; None when it was pruned between the listing and the reading."""
