@@ -34,6 +34,16 @@ _SIZE = re.compile(r"(\d+)([KMGT])")
 _NAME_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
 _KEY_KEYS = ("key", "old_key")
 """How the keys of ``[repository]`` start that say what opens it."""
+_CLOUD_KEYS = (
+    "endpoint_url",
+    "region",
+    "profile",
+    "storage_class",
+    "server_side_encryption",
+    "server_side_kms_key",
+)
+"""The keys of ``[repository]`` that only a cloud has a use for."""
+_SLOW_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _RESERVED_KEYSPACES = frozenset({"keys"})
 
 
@@ -99,7 +109,19 @@ class RepositorySettings(_Section):
     ``key_kms`` is today's key; the ``old_`` ones still open what today's key does not open yet."""
 
     url: str
-    """Where: ``file:///folder``."""
+    """Where: ``file:///folder`` or ``s3://bucket/prefix``. Credentials are found by the cloud's own SDK, never here."""
+    endpoint_url: str | None = None
+    """Where the service answers, when it is not the cloud's own: ``https://host:port``."""
+    region: str | None = Field(None, min_length=1)
+    """S3: the bucket's region; without it, what the SDK's own chain says."""
+    profile: str | None = Field(None, min_length=1)
+    """S3: a profile of ``~/.aws``; without it, what the SDK's own chain says."""
+    storage_class: str | None = Field(None, min_length=1)
+    """The class of new objects; each run reads the newest backup, so one that answers at once."""
+    server_side_encryption: Literal["AES256", "aws:kms"] | None = None
+    """S3: encryption at rest, besides Tidemark's own; without it, the bucket's default."""
+    server_side_kms_key: str | None = Field(None, min_length=1)
+    """The KMS key of ``server_side_encryption = "aws:kms"``, by its ARN; not a master key."""
     key_file: ConfigPath | None = None
     """Today's master key: a file of mode 0600; ``tidemark keys new`` makes one."""
     key_env: Variable | None = None
@@ -131,12 +153,34 @@ class RepositorySettings(_Section):
                 f"{' and '.join(given)} are given; one of them is today's key, name the others in old_key_files, "
                 "old_key_envs or old_key_kms"
             )
-        parts = urlsplit(self.url)
-        if parts.scheme != "file":
-            raise ValueError(f'url is "{self.url}"; a repository is given as "file:///folder"')
-        if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
-            raise ValueError(f'url is "{self.url}"; a folder is given with three slashes: "file:///var/backups"')
+        self._check_place()
         return self
+
+    def _check_place(self) -> None:
+        parts, given = urlsplit(self.url), [name for name in _CLOUD_KEYS if getattr(self, name) is not None]
+        match parts.scheme:
+            case "file":
+                if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
+                    raise ValueError(
+                        f'url is "{self.url}"; a folder is given with three slashes: "file:///var/backups"'
+                    )
+                if given:
+                    raise ValueError(f'{given[0]} means nothing for a folder; url is "{self.url}"')
+            case "s3":
+                if not parts.netloc or "@" in parts.netloc:
+                    raise ValueError('url is given as "s3://bucket/prefix"; credentials never belong into it')
+            case _:
+                raise ValueError(
+                    f'url is "{self.url}"; a repository is given as "file:///folder" or "s3://bucket/prefix"'
+                )
+        if self.endpoint_url is not None:
+            endpoint = urlsplit(self.endpoint_url)
+            if endpoint.scheme not in {"http", "https"} or not endpoint.hostname or "@" in endpoint.netloc:
+                raise ValueError('endpoint_url is given as "https://host:port"; credentials never belong into it')
+        if self.storage_class in _SLOW_CLASSES:
+            raise ValueError(f"storage_class is {self.storage_class}, which cannot be read at once; every run has to")
+        if self.server_side_kms_key is not None and self.server_side_encryption != "aws:kms":
+            raise ValueError('server_side_kms_key needs server_side_encryption = "aws:kms"')
 
 
 class NodeSettings(_Section):

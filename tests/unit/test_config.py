@@ -224,3 +224,23 @@ def test_a_shard_says_only_what_it_keeps_otherwise(write: Callable[[str], Path])
     assert settings.retention.keep_daily == 7
     plain = config.load(write(general))
     assert plain.retention_of(plain.shard[0]) == plain.retention
+
+
+@pytest.mark.parametrize(
+    ("keys", "seen"),
+    [
+        ('url = "s3://"', "s3://bucket/prefix"),
+        ('url = "s3://key:secret@bucket/x"', "credentials never belong into it"),
+        ('url = "ftp://host/x"', "a repository is given as"),
+        ('url = "file:///b"\nregion = "eu-central-1"', "region means nothing for a folder"),
+        ('url = "s3://b"\nendpoint_url = "http://user:secret@host"', "credentials never belong into it"),
+        ('url = "s3://b"\nendpoint_url = "host:9000"', "https://host:port"),
+        ('url = "s3://b"\nstorage_class = "DEEP_ARCHIVE"', "cannot be read at once"),
+        ('url = "s3://b"\nserver_side_kms_key = "x"', 'needs server_side_encryption = "aws:kms"'),
+        ('url = "s3://b"\nserver_side_encryption = "rot13"', "[repository] server_side_encryption"),
+    ],
+)
+def test_where_a_repository_is_must_make_sense(write: Callable[[str], Path], keys: str, seen: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(write(GOOD.replace('url = "file:///var/backups/tidemark"', keys)))
+    assert seen in caught.value.message

@@ -13,7 +13,7 @@ from rich.text import Text
 from tidemark import files
 from tidemark.cli.context import common_options, config_path, json_option, load_settings
 from tidemark.cli.output import facts, print_json
-from tidemark.config import Settings, ShardSettings
+from tidemark.config import RepositorySettings, Settings, ShardSettings
 from tidemark.errors import ConfigError, TidemarkError
 from tidemark.steps import rooms
 
@@ -40,7 +40,7 @@ def group() -> None:
 @common_options
 @json_option
 def check(as_json: bool) -> None:
-    """Check the configuration and what it names: key, passwords, scratch folder, programs. Talks to no primary
+    """Check the configuration and what it names: keys, stores, passwords, scratch folder, programs. Talks to no primary
     (`tidemark shards --check` does)."""
     settings = load_settings()
     findings = list(_look(settings))
@@ -65,6 +65,8 @@ def _look(settings: Settings) -> Iterator[Finding]:
     keys = rooms.master_keys(settings.repository)
     for index, source in enumerate(keys.sources):
         yield _try(f"{'old ' if index else ''}master key: {source.where}", functools.partial(keys.key, index))
+    for place in settings.repositories:
+        yield _try(f"repository {place.url}", functools.partial(_store, place))
     yield _try(f"scratch folder {settings.node.scratch}", lambda: _scratch(settings))
     yield from (_password_file(shard) for shard in settings.shard)
     flavours = {shard.flavour for shard in settings.shard}
@@ -95,6 +97,11 @@ def _any_programs(settings: Settings) -> Iterator[Finding]:
     findings = [_programs(settings, name) for name in ("mysql", "mariadb")]
     found = [finding for finding in findings if not finding.problem]
     yield from found or findings
+
+
+def _store(place: RepositorySettings) -> None:
+    """Whether the store answers. That nothing is there yet is no problem: the first run makes the repository."""
+    next(rooms.find_store(place).list("keys/"), None)
 
 
 def _scratch(settings: Settings) -> None:

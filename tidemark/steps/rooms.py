@@ -9,7 +9,7 @@ from tidemark.config import RepositorySettings, Settings, ShardSettings
 from tidemark.repository import Keyring, KeySource, Repository, RetentionPolicy, ShardRepository
 from tidemark.shards import StaticTopology
 from tidemark.steps.run import Run
-from tidemark.storage import Store, open_store
+from tidemark.storage import Store, StoreOptions, open_store
 
 
 def open_repository(settings: Settings, *, create: bool = False) -> Repository:
@@ -40,7 +40,15 @@ def retention_policy(settings: Settings, shard: ShardSettings) -> RetentionPolic
 
 def find_store(place: RepositorySettings) -> Store:
     """The store that a repository is kept in, whether or not there is one yet."""
-    return open_store(place.url)
+    options = StoreOptions(
+        endpoint_url=place.endpoint_url,
+        region=place.region,
+        profile=place.profile,
+        storage_class=place.storage_class,
+        server_side_encryption=place.server_side_encryption,
+        server_side_kms_key=place.server_side_kms_key,
+    )
+    return open_store(place.url, options)
 
 
 def shard_backups(run: Run) -> ShardRepository:
