@@ -14,6 +14,7 @@
     │   ├── ForeignRepository     the place holds something else than a Tidemark repository
     │   │   └── RepositoryMissing     it holds nothing at all
     │   ├── Damaged               an object is not what was stored; carries the object's name
+    │   ├── ChainBroken           backups that were there have vanished or were replaced
     │   ├── BackupMissing
     │   └── BackupConflict        another run has committed this number
     ├── ServerError               the private server
@@ -106,6 +107,10 @@ class RepositoryMissing(ForeignRepository):
 
 class Damaged(RepositoryError):
     """An object is not what was stored under its name."""
+
+
+class ChainBroken(RepositoryError):
+    """The newest backup that was seen before has vanished, or another one stands under its number."""
 
 
 class BackupMissing(RepositoryError):

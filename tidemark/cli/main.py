@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tidemark import __version__
-from tidemark.cli import backup, backups, check, keys, mirror, prune, restore, run, shards, status
+from tidemark.cli import backup, backups, check, keys, mirror, prune, restore, run, shards, status, verify
 from tidemark.cli.context import common_options
 from tidemark.cli.output import console, fail
 from tidemark.errors import TidemarkError
@@ -38,6 +38,7 @@ Examples:
   tidemark backup commerce/-80               back up one shard, here and now
   tidemark run commerce/-80 --wait           have the fleet do it
   tidemark backups commerce/-80              what there is
+  tidemark verify commerce/-80               is it still what was stored?
   tidemark restore commerce/-80 --to /srv/restored
 """
 
@@ -64,6 +65,7 @@ for command in (
     run.command,
     shards.command,
     status.command,
+    verify.command,
 ):
     cli.add_command(command)
 

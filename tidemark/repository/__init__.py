@@ -1,6 +1,7 @@
 """Backups: encrypted, full, and stored so that unchanged blocks are stored once. See ``docs/format.md``."""
 
 from tidemark.repository.backup import Backup, Facts
+from tidemark.repository.inspect import Inspected, Inspector
 from tidemark.repository.keyring import Keyring, KeySource
 from tidemark.repository.keys import MasterKey, WrappingKey
 from tidemark.repository.manifest import Manifest
@@ -11,10 +12,13 @@ from tidemark.repository.restore import Restored
 from tidemark.repository.retention import PrunePlan, RetentionPolicy, Verdict, plan_prune
 from tidemark.repository.rotation import KnownKey, Rotated, list_keys, retire, rotate
 from tidemark.repository.shard import ShardRepository
+from tidemark.repository.verify import Verified
 
 __all__ = [
     "Backup",
     "Facts",
+    "Inspected",
+    "Inspector",
     "KeySource",
     "Keyring",
     "KnownKey",
@@ -31,6 +35,7 @@ __all__ = [
     "Rotated",
     "ShardRepository",
     "Verdict",
+    "Verified",
     "WrappingKey",
     "list_keys",
     "plan_prune",

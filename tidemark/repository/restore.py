@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from blake3 import blake3
 
@@ -17,11 +19,10 @@ from tidemark.repository import blockmap
 from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, FrameRef
 from tidemark.repository.crew import Crew
 from tidemark.repository.keys import DataKey
-from tidemark.repository.manifest import File, Manifest, segment_counts
+from tidemark.repository.manifest import Body, File, Manifest, segment_counts
 from tidemark.repository.meter import Meter
 from tidemark.repository.names import ShardNames
 from tidemark.repository.sealing import FrameSealer, Kind
-from tidemark.repository.target import OpenFile, Target
 from tidemark.storage import Store
 
 FETCH = 8 << 20
@@ -33,6 +34,31 @@ GAP = 64 << 10
 
 Task = Callable[[], None]
 Item = TypeVar("Item")
+
+
+class Span(Protocol):
+    """A file that takes what is restored."""
+
+    def read(self, offset: int, length: int) -> bytes: ...
+
+    def write(self, offset: int, content: memoryview) -> None: ...
+
+    def make_zero(self, offset: int, length: int) -> None: ...
+
+
+class Place(Protocol):
+    """Where a restore goes: a folder, or nowhere."""
+
+    @property
+    def reuse(self) -> bool:
+        """Whether some of the backup may be there already."""
+        ...
+
+    def prepare(self, body: Body) -> None: ...
+
+    def open(self, path: str) -> AbstractContextManager[Span]: ...
+
+    def finish(self, body: Body) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +97,7 @@ class Restore:
     """One restore of one backup. Use it once."""
 
     def __init__(
-        self, store: Store, key: DataKey, names: ShardNames, manifest: Manifest, target: Target, *, threads: int
+        self, store: Store, key: DataKey, names: ShardNames, manifest: Manifest, target: Place, *, threads: int
     ) -> None:
         self._store = store
         self._names = names
@@ -144,11 +170,13 @@ class Restore:
 
     def _read_maps(self, group: list[_Map]) -> None:
         frames: list[_Frame] = []
-        for item, sealed in self._fetch(group, lambda item: item.ref):
-            name = self._names.pack(item.ref.pack)
-            content = self._sealer.open(Kind.MAP, item.ref.pack, item.ref.number, item.ref.raw, sealed, name)
-            segment = blockmap.decode(content, item.count, f"{name}, frame {item.ref.number}")
-            frames += self._frames(item, segment)
+        with self._spared():
+            for item, sealed in self._fetch(group, lambda item: item.ref):
+                with self._spared():
+                    name = self._names.pack(item.ref.pack)
+                    content = self._sealer.open(Kind.MAP, item.ref.pack, item.ref.number, item.ref.raw, sealed, name)
+                    segment = blockmap.decode(content, item.count, f"{name}, frame {item.ref.number}")
+                    frames += self._frames(item, segment)
         batches = _neighbours(frames, lambda frame: frame.ref, FETCH)
         self._leave([functools.partial(self._restore_frames, batch) for batch in batches])
 
@@ -168,7 +196,20 @@ class Restore:
                 for block in holes:
                     target.make_zero(*self._span(item.file, block))
             self._meter.add(sum(self._span(item.file, block)[1] for block in holes))
-        return [frame for frame in frames if frame.blocks]
+        wanted = [frame for frame in frames if frame.blocks]
+        return [frame for frame in wanted if self._selected() or self._pass_over(frame)]
+
+    def _selected(self) -> bool:
+        """Whether the next frame is wanted; a restore wants all of them."""
+        return True
+
+    def _pass_over(self, frame: _Frame) -> bool:
+        self._meter.add(sum(self._span(frame.file, block)[1] for block, _, _ in frame.blocks))
+        return False
+
+    def _spared(self) -> AbstractContextManager[None]:
+        """Around what may be damaged; a restore ends there."""
+        return contextlib.nullcontext()
 
     def _span(self, file: File, block: int) -> tuple[int, int]:
         """Where a block is in its file, and how long it is."""
@@ -182,9 +223,11 @@ class Restore:
         if self._target.reuse:
             wanted = [frame for frame in map(self._still_wanted, batch) if frame.blocks]
         for group in _neighbours(wanted, lambda frame: frame.ref, FETCH):
-            for frame, sealed in self._fetch(group, lambda frame: frame.ref):
-                self._crew.check()
-                self._write(frame, sealed)
+            with self._spared():
+                for frame, sealed in self._fetch(group, lambda frame: frame.ref):
+                    self._crew.check()
+                    with self._spared():
+                        self._write(frame, sealed)
 
     def _still_wanted(self, frame: _Frame) -> _Frame:
         """The frame without the blocks that the file has already."""
@@ -238,7 +281,7 @@ class Restore:
 class _Pieces:
     """Joins neighbouring blocks, so that most frames are one write."""
 
-    def __init__(self, target: OpenFile, content: memoryview) -> None:
+    def __init__(self, target: Span, content: memoryview) -> None:
         self._target = target
         self._content = content
         self._offset = self._start = self._length = self._written = 0

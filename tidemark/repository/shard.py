@@ -12,6 +12,7 @@ from tidemark.errors import BackupConflict, BackupMissing, Damaged, ObjectExists
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository.backup import Backup, Facts
 from tidemark.repository.geometry import Geometry
+from tidemark.repository.inspect import Inspector
 from tidemark.repository.journal import Journal
 from tidemark.repository.keys import DataKey
 from tidemark.repository.manifest import HEAD_READ, Manifest, ManifestCodec
@@ -23,6 +24,7 @@ from tidemark.repository.retention import PrunePlan, RetentionPolicy, plan_prune
 from tidemark.repository.sealing import FrameSealer
 from tidemark.repository.target import Target
 from tidemark.repository.upload import Stored, Upload
+from tidemark.repository.verify import Verified, Verify
 from tidemark.storage import Store
 
 
@@ -104,16 +106,18 @@ class ShardRepository:
         geometry: Geometry | None = None,
         progress: ProgressCallback = ignore,
         guard: Callable[[], None] = always,
+        inspector: Inspector | None = None,
     ) -> Backup:
         """Makes a full backup of a cold folder. Returns only after the manifest has been read back.
 
         ``files`` and ``directories`` are relative to ``folder``. ``parent`` is the newest backup: its blocks are
         referred to, and its block size counts. ``journal`` is a file that belongs to the run: an upload that is asked
         again for the same run goes on from there, or returns the backup that it has committed already. ``guard`` is
-        called before every pack and before the manifest, and raises to forbid committing.
+        called before every pack and before the manifest, and raises to forbid committing. ``inspector`` looks at the
+        blocks that are stored anew.
 
         Raises ``BackupConflict`` when another run has committed meanwhile, ``RepositoryError`` when the folder is
-        not cold, and the errors of the store.
+        not cold, ``Damaged`` when the inspector finds a bad page, and the errors of the store.
         """
         if not is_run_id(run_id):
             raise ValueError(f"{run_id!r} is not the id of a run")
@@ -142,6 +146,7 @@ class ShardRepository:
                 level=level,
                 pack_size=pack_size,
                 guard=guard,
+                inspector=inspector,
             ).run(files, directories, progress)
         finally:
             opened.close()
@@ -180,6 +185,27 @@ class ShardRepository:
                 f"{self.name}: backup {backup.number} was pruned while it was being read ({error.message})",
                 f"restore another one, or keep more of them ([retention]); complete backups: {_listed(known)}",
             ) from error
+
+    def verify(
+        self,
+        backup: Backup,
+        *,
+        threads: int = 2,
+        sample: float = 1.0,
+        inspector: Inspector | None = None,
+        progress: ProgressCallback = ignore,
+    ) -> Verified:
+        """Reads every block of a backup and checks it as a restore does; writes nothing. ``inspector`` looks at the
+        content too. ``sample`` (0 to 1) is the chance of each frame of data to be looked at; maps all are.
+
+        Damage of packs is what this returns; a manifest that cannot be read is raised, as are the errors of a store
+        that does not answer.
+        """
+        manifest = self.manifest(backup)
+        verify = Verify(
+            self._store, self._key, self._names, manifest, threads=threads, inspector=inspector, sample=sample
+        )
+        return verify.look(progress)
 
     def plan_prune(self, policy: RetentionPolicy, now: datetime) -> PrunePlan:
         """What ``prune`` would do to the backups, and why."""

@@ -122,6 +122,15 @@ def read_window(folder: Path, window: Window, buffer: memoryview) -> memoryview:
     return buffer[: window.length]
 
 
+def read_start(folder: Path, path: str, length: int) -> bytes:
+    """The first bytes of a file, as many as there are up to ``length``. ``RepositoryError`` when it cannot be read."""
+    try:
+        with (folder / path).open("rb", buffering=0) as file:
+            return file.read(length)
+    except OSError as error:
+        raise RepositoryError(f"{folder / path} cannot be read: {error.strerror}") from error
+
+
 def check_path(path: str) -> None:
     """``RepositoryError`` for a path that a backup cannot hold."""
     try:

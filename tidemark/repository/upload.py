@@ -15,12 +15,13 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from tidemark.errors import ObjectExists, ObjectMissing, RepositoryError, StorageUnavailable
+from tidemark.errors import Damaged, ObjectExists, ObjectMissing, RepositoryError, StorageUnavailable
 from tidemark.progress import ProgressCallback
 from tidemark.repository.before import Before
 from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, HOLE_DIGEST, FrameRef, Segment
 from tidemark.repository.crew import Crew
 from tidemark.repository.geometry import Geometry
+from tidemark.repository.inspect import Inspector
 from tidemark.repository.journal import FrameNote, Journal, StoredPack
 from tidemark.repository.keys import DataKey
 from tidemark.repository.manifest import Body, Directory, File, Manifest, PackUse
@@ -28,7 +29,16 @@ from tidemark.repository.meter import Meter
 from tidemark.repository.names import ATTEMPT, PackName, ShardNames
 from tidemark.repository.packs import Pack, PackStream
 from tidemark.repository.sealing import Compressor, FrameSealer, Kind
-from tidemark.repository.source import SourceFile, SourceSegment, Window, check_path, read_window, scan, windows
+from tidemark.repository.source import (
+    SourceFile,
+    SourceSegment,
+    Window,
+    check_path,
+    read_start,
+    read_window,
+    scan,
+    windows,
+)
 from tidemark.storage import Store
 
 STORING_THREADS = 2
@@ -69,7 +79,9 @@ class Upload:
         level: int,
         pack_size: int,
         guard: Callable[[], None],
+        inspector: Inspector | None = None,
     ) -> None:
+        self._inspector = inspector
         self._store = store
         self._names = names
         self._folder = folder
@@ -190,6 +202,7 @@ class Upload:
         segment.changed = True
         if not new:
             return
+        self._inspect(window, new, content)
         if len(new) == len(digests):
             joined: memoryview | bytes = content
         else:
@@ -206,6 +219,21 @@ class Upload:
         stored = b"".join(digests[i] for i in new)
         note = FrameNote(segment.file.path, segment.number, ref, blocks, stored)
         self._data.fill(pack, ref, nonce, ciphertext, note)
+
+    def _inspect(self, window: Window, new: list[int], content: memoryview) -> None:
+        """Looks at what is stored anew; the rest was looked at when it was stored."""
+        path, size = window.segment.file.path, self._geometry.block_size
+        if self._inspector is None or not self._inspector.wants(path):
+            return
+        start = read_start(self._folder, path, size)
+        for i in new:
+            found = self._inspector.inspect(path, start, window.offset + i * size, content[i * size : (i + 1) * size])
+            if found.bad:
+                raise Damaged(
+                    f"{self._folder / path} is damaged: {'; '.join(found.bad)}",
+                    "nothing of this run is committed; the server, its disk or memory has spoilt a page: try again on "
+                    "another node, and verify the newest backup",
+                )
 
     def _finish_segment(self, segment: SourceSegment, known: Segment) -> None:
         """All its windows are done: store its map, unless the parent's is the same."""

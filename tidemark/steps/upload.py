@@ -10,6 +10,7 @@ from tidemark.errors import BackupConflict, TidemarkError
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository import Backup, Facts, ShardRepository
 from tidemark.steps import cleanup, mirror, rooms
+from tidemark.steps.pages import PageInspector
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps.run import Guard, Known, Run, always
 
@@ -92,6 +93,7 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
         block_size=run.settings.repository.block_size,
         progress=progress,
         guard=guard,
+        inspector=PageInspector.of(restored.variables),
     )
 
 

@@ -1,0 +1,47 @@
+"""Verify a backup where it lies: nothing is restored, nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidemark.config import RepositorySettings, Settings
+from tidemark.progress import ProgressCallback, ignore
+from tidemark.repository import Backup, Verified
+from tidemark.steps import bring_back
+from tidemark.steps.pages import PageInspector
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in one backup."""
+
+    backup: Backup
+    url: str
+    """The repository that it is in."""
+    found: Verified
+
+
+def run(
+    settings: Settings,
+    shard_name: str,
+    *,
+    number: int | None = None,
+    place: RepositorySettings | None = None,
+    sample: float = 1.0,
+    progress: ProgressCallback = ignore,
+) -> Verdict:
+    """Reads, authenticates and decompresses every block of a backup (the newest without a number), recomputes every
+    digest and the checksum of every InnoDB page.
+
+    ``sample`` (0 to 1) is the share of the data to look at; all maps are read. Raises ``RunError`` or ``BackupMissing``
+    when there is no such backup, ``Damaged`` when its manifest cannot be read; other damage is in what it returns.
+    """
+    found = bring_back.find(settings, shard_name, number=number, place=place)
+    verified = found.backups.verify(
+        found.backup,
+        threads=settings.node.threads,
+        sample=sample,
+        inspector=PageInspector.of(found.backup.variables),
+        progress=progress,
+    )
+    return Verdict(found.backup, found.url, verified)
