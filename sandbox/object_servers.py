@@ -1,13 +1,15 @@
-"""Object stores of one's own on loopback, as processes: what speaks S3."""
+"""Object stores of one's own on loopback, as processes: what speaks S3 or Google's JSON API."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Self
 
@@ -52,6 +54,9 @@ class ObjectServer:
         if self._process is not None:
             processes.stop(self._process, grace=5)
             self._process = None
+
+    def make_bucket(self, name: str) -> None:
+        raise NotImplementedError
 
     def _command(self) -> list[str | Path]:
         raise NotImplementedError
@@ -106,3 +111,24 @@ class VersityGateway(S3Server):
 
     def _environment(self) -> dict[str, str]:
         return super()._environment() | {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
+
+
+class FakeGcsServer(ObjectServer):
+    """``fake-gcs-server``: Google Cloud Storage's JSON API over this process's memory; asks for no credentials."""
+
+    def __init__(self, folder: Path, program: Path) -> None:
+        super().__init__(folder)
+        self._program = program
+
+    def make_bucket(self, name: str) -> None:
+        request = urllib.request.Request(
+            f"{self.url}/storage/v1/b?project=emulator",
+            data=json.dumps({"name": name}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
+    def _command(self) -> list[str | Path]:
+        words = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(self.port), "-backend", "memory"]
+        return [self._program, *words, "-external-url", self.url, "-log-level", "error"]

@@ -109,7 +109,8 @@ class RepositorySettings(_Section):
     ``key_kms`` is today's key; the ``old_`` ones still open what today's key does not open yet."""
 
     url: str
-    """Where: ``file:///folder`` or ``s3://bucket/prefix``. Credentials are found by the cloud's own SDK, never here."""
+    """Where: ``file:///folder``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``. Credentials are found by the cloud's
+    own SDK, never here."""
     endpoint_url: str | None = None
     """Where the service answers, when it is not the cloud's own: ``https://host:port``."""
     region: str | None = Field(None, min_length=1)
@@ -121,7 +122,7 @@ class RepositorySettings(_Section):
     server_side_encryption: Literal["AES256", "aws:kms"] | None = None
     """S3: encryption at rest, besides Tidemark's own; without it, the bucket's default."""
     server_side_kms_key: str | None = Field(None, min_length=1)
-    """The KMS key of ``server_side_encryption = "aws:kms"``, by its ARN; not a master key."""
+    """The cloud's KMS key for that (S3: with ``aws:kms``), by its ARN or resource name; not a master key."""
     key_file: ConfigPath | None = None
     """Today's master key: a file of mode 0600; ``tidemark keys new`` makes one."""
     key_env: Variable | None = None
@@ -166,12 +167,15 @@ class RepositorySettings(_Section):
                     )
                 if given:
                     raise ValueError(f'{given[0]} means nothing for a folder; url is "{self.url}"')
-            case "s3":
+            case "s3" | "gs":
                 if not parts.netloc or "@" in parts.netloc:
-                    raise ValueError('url is given as "s3://bucket/prefix"; credentials never belong into it')
+                    raise ValueError(
+                        f'url is given as "{parts.scheme}://bucket/prefix"; credentials never belong into it'
+                    )
             case _:
                 raise ValueError(
-                    f'url is "{self.url}"; a repository is given as "file:///folder" or "s3://bucket/prefix"'
+                    f'url is "{self.url}"; a repository is given as "file:///folder", "s3://bucket/prefix" or '
+                    '"gs://bucket/prefix"'
                 )
         if self.endpoint_url is not None:
             endpoint = urlsplit(self.endpoint_url)
@@ -179,7 +183,11 @@ class RepositorySettings(_Section):
                 raise ValueError('endpoint_url is given as "https://host:port"; credentials never belong into it')
         if self.storage_class in _SLOW_CLASSES:
             raise ValueError(f"storage_class is {self.storage_class}, which cannot be read at once; every run has to")
-        if self.server_side_kms_key is not None and self.server_side_encryption != "aws:kms":
+        if parts.scheme == "gs":
+            for name in ("region", "profile", "server_side_encryption"):
+                if name in given:
+                    raise ValueError(f'{name} means nothing for Google Cloud Storage; url is "{self.url}"')
+        elif self.server_side_kms_key is not None and self.server_side_encryption != "aws:kms":
             raise ValueError('server_side_kms_key needs server_side_encryption = "aws:kms"')
 
 

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.object_servers import ACCESS_KEY, REGION, SECRET_KEY, MotoServer, S3Server, VersityGateway
+from sandbox.object_servers import (
+    ACCESS_KEY,
+    REGION,
+    SECRET_KEY,
+    FakeGcsServer,
+    MotoServer,
+    ObjectServer,
+    VersityGateway,
+)
 from tests.support.needs import need_program
-from tidemark.storage import FileStore, MemoryStore, S3Store, Store, StoreOptions
+from tidemark.storage import FileStore, GcsStore, MemoryStore, S3Store, Store, StoreOptions
 
 
 @dataclass
@@ -20,12 +28,18 @@ class Servers:
     """The object servers of this test run, each started when a test first needs it."""
 
     folder: Path
-    running: dict[str, S3Server] = field(default_factory=dict)
+    running: dict[str, ObjectServer] = field(default_factory=dict)
 
-    def s3(self, kind: str) -> S3Server:
+    def find(self, kind: str) -> ObjectServer:
         if kind not in self.running:
             folder = self.folder / kind
-            server = MotoServer(folder) if kind == "moto" else VersityGateway(folder, need_program("versitygw"))
+            match kind:
+                case "s3-moto":
+                    server: ObjectServer = MotoServer(folder)
+                case "s3-versitygw":
+                    server = VersityGateway(folder, need_program("versitygw"))
+                case _:
+                    server = FakeGcsServer(folder, need_program("fake-gcs-server"))
             self.running[kind] = server.start()
         return self.running[kind]
 
@@ -40,11 +54,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             server.stop()
 
 
-def _s3(kind: str) -> Callable[[Path, Servers], Store]:
+def _open(kind: str) -> Callable[[Path, Servers], Store]:
     def make(folder: Path, servers: Servers) -> Store:
-        server, bucket = servers.s3(kind), f"b-{secrets.token_hex(6)}"
+        server, bucket = servers.find(kind), f"b-{secrets.token_hex(6)}"
         server.make_bucket(bucket)
-        return S3Store(bucket, "some/prefix", StoreOptions(endpoint_url=server.url, region=REGION))
+        if kind.startswith("s3"):
+            return S3Store(bucket, "some/prefix", StoreOptions(endpoint_url=server.url, region=REGION))
+        return GcsStore(bucket, "some/prefix", StoreOptions(endpoint_url=server.url))
 
     return make
 
@@ -52,8 +68,9 @@ def _s3(kind: str) -> Callable[[Path, Servers], Store]:
 STORES: dict[str, Callable[[Path, Servers], Store]] = {
     "memory": lambda folder, servers: MemoryStore(),
     "file": lambda folder, servers: FileStore(folder / "store"),
-    "s3-moto": _s3("moto"),
-    "s3-versitygw": _s3("versitygw"),
+    "s3-moto": _open("s3-moto"),
+    "s3-versitygw": _open("s3-versitygw"),
+    "gcs-fake": _open("gcs-fake"),
 }
 
 

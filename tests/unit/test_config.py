@@ -235,6 +235,7 @@ def test_a_shard_says_only_what_it_keeps_otherwise(write: Callable[[str], Path])
         ('url = "file:///b"\nregion = "eu-central-1"', "region means nothing for a folder"),
         ('url = "s3://b"\nendpoint_url = "http://user:secret@host"', "credentials never belong into it"),
         ('url = "s3://b"\nendpoint_url = "host:9000"', "https://host:port"),
+        ('url = "gs://b"\nregion = "eu"', "region means nothing for Google"),
         ('url = "s3://b"\nstorage_class = "DEEP_ARCHIVE"', "cannot be read at once"),
         ('url = "s3://b"\nserver_side_kms_key = "x"', 'needs server_side_encryption = "aws:kms"'),
         ('url = "s3://b"\nserver_side_encryption = "rot13"', "[repository] server_side_encryption"),

@@ -10,16 +10,28 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from tidemark.errors import ConfigError
 from tidemark.storage.base import Body, Buffer, ObjectInfo, Store
 from tidemark.storage.file import FileStore
+from tidemark.storage.gcs import GcsStore
 from tidemark.storage.memory import MemoryStore
 from tidemark.storage.names import is_name
 from tidemark.storage.options import StoreOptions
 from tidemark.storage.s3 import S3Store
 
-__all__ = ["Body", "Buffer", "FileStore", "MemoryStore", "ObjectInfo", "S3Store", "Store", "StoreOptions", "open_store"]
+__all__ = [
+    "Body",
+    "Buffer",
+    "FileStore",
+    "GcsStore",
+    "MemoryStore",
+    "ObjectInfo",
+    "S3Store",
+    "Store",
+    "StoreOptions",
+    "open_store",
+]
 
 
 def open_store(url: str, options: StoreOptions | None = None) -> Store:
-    """The store at an address such as ``file:///var/backups`` or ``s3://bucket/prefix``; reaches out to nothing yet.
+    """The store at ``file:///folder``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``; reaches out to nothing yet.
 
     Raises ``ConfigError`` for an address that is none, or an option that does not fit it.
     """
@@ -47,6 +59,13 @@ def _open_s3(url: str, parts: SplitResult, options: StoreOptions) -> Store:
     return S3Store(*_bucket(url, parts), options)
 
 
+def _open_gcs(url: str, parts: SplitResult, options: StoreOptions) -> Store:
+    for name in ("region", "profile", "server_side_encryption"):
+        if name in options.given:
+            raise ConfigError(f'"{url}" is in Google Cloud Storage; {name} means nothing there', "leave it out")
+    return GcsStore(*_bucket(url, parts), options)
+
+
 def _bucket(url: str, parts: SplitResult) -> tuple[str, str]:
     """The bucket and the prefix, without ``/`` at its ends, of an address."""
     if "@" in parts.netloc:  # then it is not shown either
@@ -59,4 +78,8 @@ def _bucket(url: str, parts: SplitResult) -> tuple[str, str]:
     return parts.netloc, prefix
 
 
-_OPENERS: dict[str, Callable[[str, SplitResult, StoreOptions], Store]] = {"file": _open_file, "s3": _open_s3}
+_OPENERS: dict[str, Callable[[str, SplitResult, StoreOptions], Store]] = {
+    "file": _open_file,
+    "s3": _open_s3,
+    "gs": _open_gcs,
+}
