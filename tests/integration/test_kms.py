@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from sandbox.ports import free_port
 from tests.support.backups import noise, upload, write_folder
 from tests.support.project import Project
 from tests.support.waiting import wait_until
-from tidemark.errors import Damaged, KeyUnavailable, StorageUnavailable
+from tidemark.errors import Damaged, KeyUnavailable, StorageUnavailable, TidemarkError
 from tidemark.repository import Keyring, KeySource, MasterKey, Repository, list_keys, retire, rotate
 from tidemark.repository.keys import DataKey, unwrap, wrap
 from tidemark.repository.kms import KmsKey
@@ -203,6 +205,43 @@ def test_a_kms_that_does_not_answer_is_worth_a_retry(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(StorageUnavailable, match="does not answer"):
         KmsKey.load("alias/tidemark")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error", "said"),
+    [
+        (400, "AccessDeniedException", KeyUnavailable, "allow this account kms:DescribeKey"),
+        (400, "ThrottlingException", StorageUnavailable, "cannot serve the key alias/tidemark now"),
+        (500, "KMSInternalException", StorageUnavailable, "cannot serve the key alias/tidemark now"),
+    ],
+)
+def test_what_kms_refuses_is_told_from_what_it_cannot_do_now(
+    monkeypatch: pytest.MonkeyPatch, status: int, code: str, error: type[TidemarkError], said: str
+) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            content = json.dumps({"__type": code, "message": "not now"}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *words: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{server.server_port}")
+        try:
+            with pytest.raises(error) as caught:
+                KmsKey.load("alias/tidemark")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert said in str(caught.value)
+    assert code in str(caught.value)
 
 
 def test_no_secret_is_shown(kms: Any) -> None:
