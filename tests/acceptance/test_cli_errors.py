@@ -206,7 +206,9 @@ def test_usage_errors_exit_2(project: Project, words: list[str]) -> None:
     assert "Usage: tidemark" in done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["config"], ["keys"], ["backup"], ["run"], ["restore"], ["backups"], ["shards"]])
+@pytest.mark.parametrize(
+    "words", [[], ["config"], ["keys"], ["backup"], ["run"], ["restore"], ["backups"], ["shards"], ["mirror"]]
+)
 def test_help_has_examples(project: Project, words: list[str]) -> None:
     done = project.tidemark(*words, "--help")
 
