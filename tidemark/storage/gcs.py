@@ -17,9 +17,10 @@ from tidemark.storage.names import check_name, is_name
 from tidemark.storage.options import StoreOptions
 
 _CONNECTIONS = 64
+READ_SECONDS = 60
+"""How long an answer may say nothing before the connection counts as stalled."""
 _TRIES = 6
-_TIMEOUT = (10, 60)
-"""Seconds to connect, and between two packets of an answer."""
+_CONNECT_SECONDS = 10
 _TOKEN = "tidemark-write"  # noqa: S105 - the name of a metadata field
 _EMULATOR = "STORAGE_EMULATOR_HOST"
 
@@ -42,6 +43,7 @@ class GcsStore(Store):
         options = options or StoreOptions()
         self.url = f"gs://{bucket}/{prefix}" if prefix else f"gs://{bucket}"
         self._root = f"{prefix}/" if prefix else ""
+        self._timeout = (_CONNECT_SECONDS, READ_SECONDS)
         self._storage_class = options.storage_class
         endpoint = options.endpoint_url or os.environ.get(_EMULATOR)
         self._place = f"{self.url} at {endpoint}"
@@ -84,7 +86,7 @@ class GcsStore(Store):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         with translated(self.url, f'a list of "{prefix}"', "storage.objects.list"):
             for found in self._client.list_blobs(
-                self._bucket, prefix=self._root + prefix, fields="items(name,size),nextPageToken", timeout=_TIMEOUT
+                self._bucket, prefix=self._root + prefix, fields="items(name,size),nextPageToken", timeout=self._timeout
             ):
                 name = found.name.removeprefix(self._root)
                 if is_name(name):
@@ -104,7 +106,7 @@ class GcsStore(Store):
     def _find(self, key: str, name: str) -> Any:
         with translated(self.url, name, "storage.objects.get"):
             blob = self._bucket.blob(key)
-            blob.reload(timeout=_TIMEOUT)
+            blob.reload(timeout=self._timeout)
             return blob
 
     def _read(self, key: str, name: str, start: int, length: int | None) -> bytes:
@@ -113,7 +115,7 @@ class GcsStore(Store):
         blob, end = self._bucket.blob(key), None if length is None else start + length - 1
         try:
             content: bytes = blob.download_as_bytes(
-                start=start or None, end=end, timeout=_TIMEOUT, checksum="crc32c", single_shot_download=True
+                start=start or None, end=end, timeout=self._timeout, checksum="crc32c", single_shot_download=True
             )
         except RequestRangeNotSatisfiable:
             return b""
@@ -154,13 +156,13 @@ class GcsStore(Store):
                 content_type="application/octet-stream",
                 if_generation_match=0 if token else None,
                 checksum="crc32c",
-                timeout=_TIMEOUT,
+                timeout=self._timeout,
                 retry=DEFAULT_RETRY,  # safe without a condition too: the same bytes under the same name
             )
 
     def _delete(self, key: str, name: str) -> None:
         with contextlib.suppress(ObjectMissing), translated(self.url, name, "storage.objects.delete"):
-            self._bucket.blob(key).delete(timeout=_TIMEOUT)
+            self._bucket.blob(key).delete(timeout=self._timeout)
 
     def _probe(self, name: str) -> None:
         self._create(self._root + name, name, [b"tidemark asks whether this is created only once"])

@@ -24,6 +24,8 @@ PART_SIZE = 32 << 20
 """Bytes of one part of a larger object."""
 _PARTS_IN_FLIGHT = 4
 _CONNECTIONS = 64
+READ_SECONDS = 60
+"""How long an answer may say nothing before the connection counts as stalled."""
 _TRIES = 6
 _BATCH = 1000
 _TOKEN = "tidemark-write"  # noqa: S105 - the name of a metadata field
@@ -54,7 +56,7 @@ class S3Store(Store):
             self._new["SSEKMSKeyId"] = options.server_side_kms_key
         config = Config(
             connect_timeout=10,
-            read_timeout=60,
+            read_timeout=READ_SECONDS,
             max_pool_connections=_CONNECTIONS,
             retries={"mode": "adaptive", "total_max_attempts": _TRIES},
             request_checksum_calculation="when_supported",
