@@ -39,6 +39,18 @@ def test_what_was_put_comes_back(store: Store, size: int) -> None:
     assert list(store.list()) == [ObjectInfo("a/b", size)]
 
 
+def test_a_large_object_comes_back(store: Store) -> None:
+    piece = blake3(b"large").digest(length=25 << 20)
+
+    store.put_if_absent("large", [piece] * 8)
+
+    assert store.stat("large").size == 200 << 20
+    content = memoryview(store.get("large"))
+    assert all(content[start : start + len(piece)] == piece for start in range(0, len(content), len(piece)))
+    assert store.get("large", (150 << 20) - 5, 10) == piece[-5:] + piece[:5]
+    store.delete("large")
+
+
 def test_a_body_is_its_buffers_one_after_the_other(store: Store) -> None:
     pieces = [bytes([i % 256]) * (i % 7) for i in range(3000)]
 
