@@ -14,6 +14,9 @@ from tidemark.steps.results import MirrorResult
 
 log = logging.getLogger(__name__)
 
+COPIES = 8
+"""Packs that are copied at a time at least: copying waits for the stores, not for this machine's cores."""
+
 
 def run(
     settings: Settings, shard_name: str, place: RepositorySettings, *, progress: ProgressCallback = ignore
@@ -27,7 +30,7 @@ def run(
     def tell(moment: Progress) -> None:
         progress(dataclasses.replace(moment, phase=f"mirroring to {place.url}"))
 
-    done = mirror.bring_level(threads=settings.node.threads, progress=tell)
+    done = mirror.bring_level(threads=max(COPIES, settings.node.threads), progress=tell)
     level = mirror.level()
     return MirrorResult(
         url=place.url,
