@@ -156,3 +156,11 @@ def test_a_sweep_takes_the_parts_of_a_killed_writer(store: S3Store, server: Moto
     left = client.list_multipart_uploads(Bucket="bucket").get("Uploads", [])
     assert [upload["UploadId"] for upload in left] == [other]
     assert store.sweep("", timedelta(0)) == 1
+
+
+def test_a_bucket_that_is_not_there_is_no_empty_store(proxy: FaultyProxy) -> None:
+    store = S3Store("no-such-bucket", "prefix", StoreOptions(endpoint_url=proxy.url, region=REGION))
+
+    for operation in (lambda: list(store.list()), lambda: store.put("a", [b"x"]), lambda: store.put_if_absent("a", [])):
+        with pytest.raises(StorageError, match="no such bucket"):
+            operation()

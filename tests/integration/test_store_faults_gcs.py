@@ -92,3 +92,11 @@ def test_a_flipped_bit_on_the_way_is_never_handed_out(store: GcsStore, proxy: Fa
     with pytest.raises(StorageError, match="checksum"):
         store.get("a")
     assert store.get("a") == CONTENT
+
+
+def test_a_bucket_that_is_not_there_is_no_empty_store(proxy: FaultyProxy) -> None:
+    store = GcsStore("no-such-bucket", "prefix", StoreOptions(endpoint_url=proxy.url))
+
+    for operation in (lambda: list(store.list()), lambda: store.put("a", [b"x"]), lambda: store.put_if_absent("a", [])):
+        with pytest.raises(StorageError, match="no such bucket"):
+            operation()

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from tidemark.errors import AccessDenied, ObjectMissing, StorageError, StorageUnavailable
 
+_ONLY_THE_BUCKET = frozenset({"storage.objects.list", "storage.objects.create"})
+"""What needs no object to be there: when something is missing all the same, it is the bucket."""
+
 
 @contextmanager
 def translated(url: str, what: str, right: str) -> Iterator[None]:
@@ -20,6 +23,10 @@ def translated(url: str, what: str, right: str) -> Iterator[None]:
     try:
         yield
     except sdk.NotFound as error:
+        if right in _ONLY_THE_BUCKET:
+            raise StorageError(
+                f"{url}: there is no such bucket", "make it, or mend the url; Tidemark makes no buckets"
+            ) from error
         raise ObjectMissing(f"{url} has no {what}") from error
     except (sdk.Forbidden, sdk.Unauthorized) as error:
         raise AccessDenied(f"{url}: {what} is refused: {error.message}", f"allow this account {right} there") from error
