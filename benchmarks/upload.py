@@ -27,7 +27,7 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tidemark.repository import Facts, MasterKey, Repository
-from tidemark.storage import open_store
+from tidemark.storage import StoreOptions, open_store
 
 PAGE = 16384
 WINDOW = 4 << 20
@@ -58,6 +58,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="MiB of the folder that is made")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, help="where repository and restore go; with room for twice the data")
+    parser.add_argument("--url", help="the store, empty, e.g. s3://bucket/prefix; without it a folder in --work")
+    parser.add_argument("--endpoint-url", help="where the store of --url answers")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -82,6 +84,8 @@ def measure(work: Path, options: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"threads": options.threads, "folder": str(options.folder or "generated")}
     for step in ("limit", "first upload", "second upload", "restore"):
         command = [sys.executable, __file__, "--child", step, str(work), "--threads", str(options.threads)]
+        for name, value in (("--url", options.url), ("--endpoint-url", options.endpoint_url)):
+            command += [name, value] if value else []
         command += ["--folder", str(folder)]
         result[step] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     first, second = result["first upload"], result["second upload"]
@@ -101,7 +105,9 @@ def run_child(step: str, where: str, options: argparse.Namespace) -> dict[str, A
         seconds, stored = limit(folder, files, threads)
         result["ratio"] = round(stored / size, 3)
     else:
-        store = open_store((work / "repository").as_uri())
+        store = open_store(
+            options.url or (work / "repository").as_uri(), StoreOptions(endpoint_url=options.endpoint_url)
+        )
         shard = Repository.open(store, MasterKey.load(work / "key"), create=True).shard("benchmark/0")
         newest = shard.newest()
         began = time.perf_counter()
