@@ -183,7 +183,8 @@ class StepTask(FleetTask):
             value["skipped"] = result.skipped
         else:
             value |= result.model_dump(
-                mode="json", include={"number", "position", "finished_at", "bytes", "stored_bytes", "pruned", "mirrors"}
+                mode="json",
+                include={"number", "position", "finished_at", "bytes", "stored_bytes", "pruned", "mirrors", "damaged"},
             )
             value["seconds"] = now.seconds
             if result.number is None or result.finished_at is None:
@@ -194,8 +195,10 @@ class StepTask(FleetTask):
                 finished_at=result.finished_at,
                 bytes=result.bytes,
                 stored_bytes=result.stored_bytes,
+                digest=result.digest,
             )
             fleet.persist(lambda: metrics.set_newest(client, shard, newest))
+            fleet.persist(lambda: metrics.set_damaged(client, shard, result.damaged))
             mirrors = [
                 metrics.MirrorState(url=m.url, newest=m.newest, missing=m.missing, error=m.error)
                 for m in result.mirrors

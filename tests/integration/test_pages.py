@@ -37,7 +37,7 @@ def test_every_page_of_a_real_backup_is_checked_and_a_flipped_bit_is_found(flavo
     kinds = set()
     for path in sorted(path for path in data.rglob("*") if pages.is_data_file(path.relative_to(data).as_posix())):
         name, content = path.relative_to(data).as_posix(), bytearray(path.read_bytes())
-        form = pages.read_format(content[:65536], 16384)
+        form = pages.read_format(bytes(content[:65536]), 16384)
         assert form.known, name
         for number in range(len(content) // form.size):
             at = number * form.size

@@ -101,6 +101,8 @@ def _now(view: ShardView) -> RenderableType:
         if view.last_error:
             first = view.last_error.message.splitlines()[0]
             return Text(f"{view.last_error.step} failed {age(view.last_error.at)}: {first}", "red")
+        if view.damaged:
+            return Text(f"idle; damaged: backup {', '.join(map(str, view.damaged))}", "red")
         return Text("idle", "dim")
     if progress is None:
         return Text(f"{running.step} on {running.node}")
@@ -146,4 +148,5 @@ def _newest(backup: Backup) -> NewestBackup:
         finished_at=backup.finished_at,
         bytes=backup.bytes,
         stored_bytes=backup.stored_bytes,
+        digest=backup.digest,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +31,8 @@ class NewestBackup(_Value):
     """Bytes of database files that it holds."""
     stored_bytes: int
     """Bytes that its run added to the repository."""
+    digest: str = ""
+    """Of its manifest; empty when that was not noted."""
 
 
 class ProvenBackup(_Value):
@@ -107,6 +109,8 @@ class ShardView(_Value):
     shard: str
     newest: NewestBackup | None = None
     proven: ProvenBackup | None = None
+    damaged: dict[int, str] = {}
+    """Backups that the last run found damaged and passed over, and what is wrong with each."""
     mirrors: tuple[MirrorState, ...] = ()
     """Every mirror after the newest backup."""
     steps: dict[str, StepFigures] = {}
@@ -212,6 +216,12 @@ def set_proven(client: redis.Redis, shard: str, number: int, proven_at: datetime
         client.hset(keys.shard(shard), "proven", proven.model_dump_json())
 
 
+def set_damaged(client: redis.Redis, shard: str, damaged: Mapping[int, str]) -> None:
+    """Which backups the last run found damaged; none, usually."""
+    with translated(client):
+        client.hset(keys.shard(shard), "damaged", json.dumps(dict(damaged)))
+
+
 def set_mirrors(client: redis.Redis, shard: str, mirrors: Sequence[MirrorState]) -> None:
     """How far behind each mirror is."""
     with translated(client):
@@ -255,6 +265,7 @@ def _parse(name: str, fields: dict[str, str], owner: str | None) -> ShardView:
         values["running"] = running = None  # its node died; the janitor has yet to see it
     if not running:
         values["progress"] = None
+    values["damaged"] = json.loads(fields.get("damaged", "{}"))
     values["mirrors"] = json.loads(fields.get("mirrors", "[]"))
     values["steps"] = {
         step: StepFigures.model_validate(json.loads(fields[f"step:{step}"]))

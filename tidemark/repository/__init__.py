@@ -11,12 +11,13 @@ from tidemark.repository.repository import Repository
 from tidemark.repository.restore import Restored
 from tidemark.repository.retention import PrunePlan, RetentionPolicy, Verdict, plan_prune
 from tidemark.repository.rotation import KnownKey, Rotated, list_keys, retire, rotate
-from tidemark.repository.shard import ShardRepository
+from tidemark.repository.shard import History, ShardRepository
 from tidemark.repository.verify import Verified
 
 __all__ = [
     "Backup",
     "Facts",
+    "History",
     "Inspected",
     "Inspector",
     "KeySource",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,16 @@ def always() -> None:
     """The guard of an upload that nobody can take the shard from."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class History:
+    """What there is of a shard's backups, damage and all."""
+
+    backups: tuple[Backup, ...]
+    """Those whose manifest can be read, oldest first."""
+    unreadable: dict[int, str]
+    """The others, by their number: what is wrong with the manifest."""
+
+
 class ShardRepository:
     """Lists, makes, restores and prunes the backups of one shard. Holds no state but what it was made with."""
 
@@ -49,19 +60,27 @@ class ShardRepository:
         backups: list[Backup] = []
         with ThreadPoolExecutor(READERS) as pool:
             heads = list(pool.map(self._head_if_there, self._manifests()))
-        for number, backup in ((head.number, head) for head in heads if head):
+        for backup in filter(None, heads):
             previous = backups[-1] if backups else None
-            if previous and backup.parent == previous.number and backup.parent_digest != previous.digest:
-                raise Damaged(
-                    f"{self._names.manifest(number)} follows another backup {previous.number} than the one there",
-                    "somebody has put an old or foreign manifest in its place",
-                )
+            if previous:
+                self._check_follows(previous, backup)
             backups.append(backup)
         return backups
 
-    def newest(self) -> Backup | None:
-        """The newest complete backup, or None."""
-        manifests = self._manifests()
+    def history(self) -> History:
+        """The same, but a manifest that cannot be read is a finding instead of the end. Still ``Damaged`` for one that
+        does not follow the one before it."""
+        with ThreadPoolExecutor(READERS) as pool:
+            found = list(pool.map(self._head_or_damage, self._manifests()))
+        backups = [head for head in found if isinstance(head, Backup)]
+        for previous, backup in itertools.pairwise(backups):
+            self._check_follows(previous, backup)
+        return History(tuple(backups), dict(head for head in found if isinstance(head, tuple)))
+
+    def newest(self, passing_over: Collection[int] = ()) -> Backup | None:
+        """The newest complete backup, or None. ``passing_over`` are numbers whose manifests are known to be
+        unreadable."""
+        manifests = [item for item in self._manifests() if item[0] not in passing_over]
         return self._head(*manifests[-1]) if manifests else None
 
     def backup(self, number: int) -> Backup:
@@ -107,6 +126,8 @@ class ShardRepository:
         progress: ProgressCallback = ignore,
         guard: Callable[[], None] = always,
         inspector: Inspector | None = None,
+        base: Backup | None = None,
+        unreadable: Collection[int] = (),
     ) -> Backup:
         """Makes a full backup of a cold folder. Returns only after the manifest has been read back.
 
@@ -114,23 +135,27 @@ class ShardRepository:
         referred to, and its block size counts. ``journal`` is a file that belongs to the run: an upload that is asked
         again for the same run goes on from there, or returns the backup that it has committed already. ``guard`` is
         called before every pack and before the manifest, and raises to forbid committing. ``inspector`` looks at the
-        blocks that are stored anew.
+        blocks that are stored anew. ``base`` is the backup whose blocks are referred to when those of ``parent`` are
+        damaged. ``unreadable`` are numbers whose manifests cannot be read: they are passed over, and never used again.
 
         Raises ``BackupConflict`` when another run has committed meanwhile, ``RepositoryError`` when the folder is
         not cold, ``Damaged`` when the inspector finds a bad page, and the errors of the store.
         """
         if not is_run_id(run_id):
             raise ValueError(f"{run_id!r} is not the id of a run")
-        if committed := self._check_newest(parent, run_id):
+        if committed := self._check_newest(parent, run_id, unreadable):
             return committed
-        number = parent.number + 1 if parent else 1
-        base = self.manifest(parent) if parent else None
+        number = max((parent.number if parent else 0, *unreadable)) + 1
+        blocks_of = base or parent
+        before = self.manifest(blocks_of) if blocks_of else None
         geometry = geometry or Geometry(block_size=block_size)
-        if base:
+        if before:
             geometry = dataclasses.replace(
-                geometry, block_size=base.backup.block_size, segment_blocks=base.body.segment_blocks
+                geometry, block_size=before.backup.block_size, segment_blocks=before.body.segment_blocks
             )
         identity = f"{self._key.repository.hex()} {self.name} {number} {geometry.block_size} {geometry.segment_blocks}"
+        if base:
+            identity += f" on {base.number}"
         opened = Journal(journal, run_id, identity)
         try:
             stored = Upload(
@@ -138,7 +163,7 @@ class ShardRepository:
                 self._key,
                 self._names,
                 folder,
-                base,
+                before,
                 opened,
                 run_id=run_id,
                 geometry=geometry,
@@ -150,7 +175,7 @@ class ShardRepository:
             ).run(files, directories, progress)
         finally:
             opened.close()
-        return self._commit(number, parent, run_id, facts, stored, geometry.block_size, guard)
+        return self._commit(number, parent, run_id, facts, stored, geometry.block_size, guard, unreadable)
 
     def restore(
         self,
@@ -262,6 +287,19 @@ class ShardRepository:
         except ObjectMissing:
             return None
 
+    def _head_or_damage(self, manifest: tuple[int, int]) -> Backup | tuple[int, str] | None:
+        try:
+            return self._head_if_there(manifest)
+        except Damaged as error:
+            return manifest[0], error.message
+
+    def _check_follows(self, previous: Backup, backup: Backup) -> None:
+        if backup.parent == previous.number and backup.parent_digest != previous.digest:
+            raise Damaged(
+                f"{self._names.manifest(backup.number)} follows another backup {previous.number} than the one there",
+                "somebody has put an old or foreign manifest in its place",
+            )
+
     def _head(self, number: int, size: int) -> Backup:
         name = self._names.manifest(number)
         start = self._store.get(name, 0, HEAD_READ)
@@ -273,9 +311,10 @@ class ShardRepository:
     def _missing(self, number: int, known: list[int]) -> BackupMissing:
         return BackupMissing(f"{self.name} has no backup {number}", f"complete backups: {_listed(known)}")
 
-    def _check_newest(self, parent: Backup | None, run_id: str) -> Backup | None:
+    def _check_newest(self, parent: Backup | None, run_id: str, unreadable: Collection[int]) -> Backup | None:
         """The run's own backup when it is committed already; ``BackupConflict`` when the parent is not the newest."""
-        later = [item for item in self._manifests() if item[0] >= (parent.number if parent else 0)]
+        oldest = parent.number if parent else 0
+        later = [item for item in self._manifests() if item[0] >= oldest and item[0] not in unreadable]
         heads = [self._head(*item) for item in later]
         for backup in heads:
             if backup.run_id == run_id:
@@ -298,6 +337,7 @@ class ShardRepository:
         stored: Stored,
         block_size: int,
         guard: Callable[[], None],
+        unreadable: Collection[int],
     ) -> Backup:
         sealed, raw = self._codec.encode_body(number, stored.body)
         backup = Backup(
@@ -324,14 +364,14 @@ class ShardRepository:
         content = self._codec.encode(backup, sealed, raw)
         complete = self._codec.decode(number, content).backup  # never commit what a reader would refuse
         self._check_packs(run_id, stored)
-        if committed := self._check_newest(parent, run_id):
+        if committed := self._check_newest(parent, run_id, unreadable):
             return committed
         name = self._names.manifest(number)
         guard()
         try:
             self._store.put_if_absent(name, [content])
         except ObjectExists:
-            if committed := self._check_newest(parent, run_id):
+            if committed := self._check_newest(parent, run_id, unreadable):
                 return committed
             raise
         if self._store.get(name) != content:

@@ -7,7 +7,7 @@ twice does its work once: its result stands in the run's folder.
 from tidemark.steps import backup, catchup, cleanup, mirror, restore, stop, upload
 from tidemark.steps.cleanup import discard, runs_on_disk
 from tidemark.steps.results import CatchupResult, MirrorResult, RestoreResult, StopResult, UploadResult
-from tidemark.steps.run import Guard, Run, RunOnDisk, always
+from tidemark.steps.run import Guard, Run, RunOnDisk, Seen, always
 
 __all__ = [
     "CatchupResult",
@@ -16,6 +16,7 @@ __all__ = [
     "RestoreResult",
     "Run",
     "RunOnDisk",
+    "Seen",
     "StopResult",
     "UploadResult",
     "always",

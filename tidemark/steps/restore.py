@@ -7,29 +7,42 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from tidemark import mysql
-from tidemark.errors import NoBackup, SourceError, SourceUnfit
+from tidemark.errors import Damaged, NoBackup, ObjectMissing, SourceError, SourceUnfit
 from tidemark.progress import ProgressCallback, ignore
-from tidemark.repository import Backup, ShardRepository
-from tidemark.steps import rooms
+from tidemark.repository import Backup, History, ShardRepository
+from tidemark.steps import audit, rooms
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult
-from tidemark.steps.run import Guard, Known, Run, always
+from tidemark.steps.run import Guard, Known, Run, Seen, always
 
 log = logging.getLogger(__name__)
 
 
-def run(run: Run, *, progress: ProgressCallback = ignore, guard: Guard = always) -> RestoreResult:
-    """Makes the run's data folder. A half-written one is continued: only blocks that differ are fetched."""
+def run(
+    run: Run, *, progress: ProgressCallback = ignore, guard: Guard = always, seen: Seen | None = None
+) -> RestoreResult:
+    """Makes the run's data folder. A half-written one is continued: only blocks that differ are fetched.
+
+    ``seen`` is the newest backup that others remember; this node remembers its own. ``ChainBroken`` when it is not
+    there any more. Damaged backups are passed over: the newest sound one is restored, and the result names them.
+    """
     if done := run.recall(RestoreResult):
         return done
     began = time.monotonic()
     guard()
     backups = rooms.shard_backups(run)
-    newest = backups.newest()
+    history = backups.history()
+    audit.check(run, history, seen)
+    newest = history.backups[-1] if history.backups else None
     if newest and not run.on_disk.force and (reason := _too_young(newest, run.settings.cycle.min_interval)):
         result = RestoreResult(run=run.id, shard=run.shard.name, skipped=f"{run.shard.name}: {reason}")
     elif newest:
-        result = _from_backup(run, backups, newest, progress)
-        Known(run.settings, run.shard.name).remember(newest.number)
+        result = _from_newest_sound(run, backups, history, progress)
+        Known(run.settings, run.shard.name).remember(Seen(newest.number, newest.digest))
+    elif history.unreadable:
+        raise Damaged(
+            f"{run.shard.name}: no backup of it can be read: {'; '.join(history.unreadable.values())}",
+            "verify the mirrors (tidemark verify --from 2), and make one of them the first repository",
+        )
     else:
         result = _first(run, progress)
     seconds = round(time.monotonic() - began, 3)
@@ -56,6 +69,34 @@ def _too_young(newest: Backup, min_interval: timedelta) -> str:
 
 def _short(span: timedelta) -> str:
     return str(timedelta(seconds=int(span.total_seconds())))
+
+
+def _from_newest_sound(
+    run: Run, backups: ShardRepository, history: History, progress: ProgressCallback
+) -> RestoreResult:
+    """One damaged backup must not end all backups: the next one is made from the newest that can be restored."""
+    newest = history.backups[-1]
+    damaged = {number: message for number, message in history.unreadable.items() if number > newest.number}
+    for number, message in damaged.items():
+        log.error("%s: backup %d is damaged: %s", run.shard.name, number, message)
+    unreadable = tuple(damaged)
+    first: Damaged | ObjectMissing | None = None
+    for backup in reversed(history.backups):
+        try:
+            result = _from_backup(run, backups, backup, progress)
+        except (Damaged, ObjectMissing) as error:
+            first = first or error
+            damaged[backup.number] = error.message
+            log.error("%s: backup %d is damaged, trying the one before: %s", run.shard.name, backup.number, error)
+            continue
+        if damaged:
+            log.error("%s: restored backup %d, the newest sound one", run.shard.name, backup.number)
+        tip = newest.number if backup is not newest else None
+        return result.model_copy(update={"newest": tip, "damaged": damaged, "unreadable": unreadable})
+    raise Damaged(
+        f"{run.shard.name}: none of its {len(history.backups)} backups is sound; the newest: {first and first.message}",
+        "verify the mirrors (tidemark verify --from 2), and make one of them the first repository",
+    ) from first
 
 
 def _from_backup(run: Run, backups: ShardRepository, newest: Backup, progress: ProgressCallback) -> RestoreResult:

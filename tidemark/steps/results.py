@@ -33,6 +33,12 @@ class RestoreResult(StepResult):
     """The number of the backup that was restored; None for a first backup."""
     first_backup: str | None = None
     """How the first data folder was made: ``clone``, ``replay`` or ``empty``."""
+    newest: int | None = None
+    """The number of the newest backup whose manifest can be read, when that is not the one that was restored."""
+    damaged: dict[int, str] = {}
+    """Newer backups that turned out to be damaged, and what is wrong with each: an alarm, though the run goes on."""
+    unreadable: tuple[int, ...] = ()
+    """Those of them whose manifest cannot be read."""
     position: str = ""
     """The GTID position that the data folder is at."""
     variables: dict[str, str] = {}
@@ -103,6 +109,10 @@ class UploadResult(StepResult):
     number: int | None = None
     position: str = ""
     checkpoint: str = ""
+    digest: str = ""
+    """The manifest's digest: what the next run expects to find under this number."""
+    damaged: dict[int, str] = {}
+    """Backups that this run found damaged and passed over, and what is wrong with each."""
     finished_at: datetime | None = None
     bytes: int = 0
     """Bytes of database files that the backup holds."""

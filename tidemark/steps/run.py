@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -169,6 +169,15 @@ def _account() -> str:
     return f"the account with uid {os.geteuid()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A backup that somebody remembers to have been the newest."""
+
+    number: int
+    digest: str = ""
+    """Of its manifest; empty when that was not noted."""
+
+
 class Known:
     """What this node remembers about a shard's backups, so that a repository that is suddenly empty (a wrong url, a
     disk that is not mounted) is not taken for a new one."""
@@ -177,15 +186,31 @@ class Known:
         self._file = settings.node.scratch / "known" / f"{shard_name}.json"
         self._url = settings.repository.url
 
+    @property
+    def path(self) -> Path:
+        """The file that the node remembers it in; to remove it is to forget."""
+        return self._file
+
     def newest(self) -> int | None:
         """The number of the newest backup that this node has committed or restored, in this or any repository."""
+        noted = self._read()
+        return noted[0].number if noted else None
+
+    def seen(self) -> Seen | None:
+        """The same with its digest, if it was in the repository that is configured now."""
+        noted = self._read()
+        return noted[0] if noted and noted[1] == self._url else None
+
+    def _read(self) -> tuple[Seen, str] | None:
         try:
-            return int(json.loads(self._file.read_bytes())["number"])
+            noted = json.loads(self._file.read_bytes())
+            return Seen(int(noted["number"]), str(noted.get("digest", ""))), str(noted.get("url", ""))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None  # a view only; the repository and the policy decide
 
-    def remember(self, number: int) -> None:
+    def remember(self, seen: Seen) -> None:
+        """Notes the newest backup."""
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.write_atomically(self._file, json.dumps({"number": number, "url": self._url}).encode())
+        files.write_atomically(self._file, json.dumps(asdict(seen) | {"url": self._url}).encode())

@@ -12,7 +12,7 @@ from tidemark.repository import Backup, Facts, ShardRepository
 from tidemark.steps import cleanup, mirror, rooms
 from tidemark.steps.pages import PageInspector
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
-from tidemark.steps.run import Guard, Known, Run, always
+from tidemark.steps.run import Guard, Known, Run, Seen, always
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def run(
         guard()
         backups = rooms.shard_backups(run)
         backup = _commit(run, backups, progress, guard)
-        Known(run.settings, run.shard.name).remember(backup.number)
+        Known(run.settings, run.shard.name).remember(Seen(backup.number, backup.digest))
         pruned, prune_error = _prune(run, backups, living_runs | {run.id}, guard)
         mirrors = mirror.run_all(run.settings, run.shard.name, progress=progress)
         result = UploadResult(
@@ -44,6 +44,8 @@ def run(
             number=backup.number,
             position=backup.position,
             checkpoint=backup.checkpoint,
+            digest=backup.digest,
+            damaged=run.expect(RestoreResult).damaged,
             finished_at=backup.finished_at,
             bytes=backup.bytes,
             stored_bytes=backup.stored_bytes,
@@ -60,10 +62,10 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
     restored, caught, stopped = run.expect(RestoreResult), run.expect(CatchupResult), run.expect(StopResult)
     flavour = rooms.find_flavour(run.settings, restored.flavour)
     server = rooms.private_server(run, flavour, restored.variables)
-    newest = backups.newest()
+    newest = backups.newest(passing_over=restored.unreadable)
     if newest and newest.run_id == run.id:
         return newest  # committed by an earlier delivery of this step
-    if (newest.number if newest else None) != restored.backup:
+    if (newest.number if newest else None) != (restored.newest or restored.backup):
         raise BackupConflict(
             f"{run.shard.name}: another run has committed backup {newest.number if newest else '?'} meanwhile",
             "nothing is lost; the next cycle starts from that backup",
@@ -93,6 +95,8 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
         block_size=run.settings.repository.block_size,
         progress=progress,
         guard=guard,
+        base=backups.backup(restored.backup) if restored.newest and restored.backup else None,
+        unreadable=restored.unreadable,
         inspector=PageInspector.of(restored.variables),
     )
 

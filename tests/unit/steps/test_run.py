@@ -10,7 +10,7 @@ import pytest
 from tidemark import config
 from tidemark.errors import RunError, UnknownShard
 from tidemark.steps import RestoreResult, Run, cleanup, runs_on_disk
-from tidemark.steps.run import Known
+from tidemark.steps.run import Known, Seen
 
 pytestmark = pytest.mark.unit
 
@@ -122,9 +122,10 @@ def test_a_node_remembers_a_shards_newest_backup(settings: config.Settings) -> N
     known = Known(settings, "commerce/-80")
     assert known.newest() is None
 
-    known.remember(7)
+    known.remember(Seen(7, "d1"))
 
     assert Known(settings, "commerce/-80").newest() == 7
+    assert Known(settings, "commerce/-80").seen() == Seen(7, "d1")
     assert Known(settings, "commerce/80-").newest() is None
 
 
