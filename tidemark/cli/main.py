@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tidemark import __version__
-from tidemark.cli import backup, backups, check, keys, mirror, prune, restore, run, shards, status, verify
+from tidemark.cli import backup, backups, check, drill, keys, mirror, prune, restore, run, shards, status, verify
 from tidemark.cli.context import common_options
 from tidemark.cli.output import console, fail
 from tidemark.errors import TidemarkError
@@ -58,6 +58,7 @@ for command in (
     backup.command,
     backups.command,
     check.group,
+    drill.command,
     keys.group,
     mirror.command,
     prune.command,

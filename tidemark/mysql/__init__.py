@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tidemark.errors import ServerError
 from tidemark.mysql.at_rest import find_server, is_data_folder
+from tidemark.mysql.checking import TablesChecked, check_tables
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.export import Exported, LeftOut, export_tables
 from tidemark.mysql.flavour import Flavour
@@ -30,6 +31,8 @@ __all__ = [
     "ServerOptions",
     "Source",
     "TablePatterns",
+    "TablesChecked",
+    "check_tables",
     "connect",
     "export_tables",
     "find_flavour",
