@@ -33,7 +33,7 @@ _GRANTS: Mapping[Flavour, Sequence[str]] = {
     "mysql": (
         "GRANT REPLICATION SLAVE, REPLICATION CLIENT, BACKUP_ADMIN ON *.* TO {account}",
         # For tables that are not InnoDB, which CLONE leaves empty.
-        "GRANT SELECT, LOCK TABLES, TRIGGER, SHOW VIEW, EVENT ON *.* TO {account}",
+        "GRANT SELECT, LOCK TABLES, TRIGGER ON *.* TO {account}",
     ),
     "mariadb": (
         "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO {account}",
