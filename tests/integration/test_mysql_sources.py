@@ -127,6 +127,20 @@ def test_a_clone_without_the_plugin_or_the_right_names_what_to_type(tmp_path: Pa
         assert "INSTALL PLUGIN clone" in unfit.value.hint
 
 
+def test_triggers_that_the_account_may_not_see_are_not_left_behind_in_silence(tmp_path: Path) -> None:
+    need_flavour("mysql")
+    with Primary(tmp_path / "primary", "mysql") as primary, home(primary, tmp_path / "run") as place:
+        endpoint = endpoint_of(primary)
+        primary.execute("CREATE DATABASE old")
+        primary.execute("CREATE TABLE old.isam (id INT) ENGINE=MyISAM")
+        primary.execute("CREATE TRIGGER old.seen BEFORE INSERT ON old.isam FOR EACH ROW SET @seen = 1")
+        primary.execute("REVOKE TRIGGER ON *.* FROM tidemark@'%'")
+        server = place.started(endpoint)
+        with pytest.raises(SourceDenied, match=r"old\.seen") as denied:
+            server.first_copy(endpoint, ignore)
+        assert "GRANT TRIGGER" in denied.value.hint
+
+
 def purge(primary: Primary) -> None:
     """Everything but the newest binary log goes."""
     primary.execute("FLUSH BINARY LOGS")
