@@ -1,7 +1,7 @@
 """Celery's settings, each with its reason. The addresses come from Tidemark's own configuration file.
 
 The settings of the first block hold only together: with them two nodes and many chains never interleave, and no message
-is lost or stuck; docs/architecture.md tells what was seen without each of them.
+is lost or stuck (tests/acceptance/test_fleet_*.py try it).
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ _COMMON = (
         INSERT INTO audit (what) VALUES (CONCAT('invoice ', NEW.id, ' of ', NEW.total))""",
     """CREATE TRIGGER customer_gone BEFORE DELETE ON customer FOR EACH ROW
         INSERT INTO audit (what) VALUES (CONCAT('customer ', OLD.id, ' leaves'))""",
+    "CREATE TRIGGER isam_made BEFORE INSERT ON old_isam FOR EACH ROW SET NEW.word = UPPER(NEW.word)",
     "CREATE FUNCTION double_of(n INT) RETURNS INT DETERMINISTIC RETURN n * 2",
     """CREATE PROCEDURE pay(IN which INT UNSIGNED) MODIFIES SQL DATA
         BEGIN UPDATE invoice SET state = 'paid' WHERE id = which; END""",

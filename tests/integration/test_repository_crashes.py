@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 RUN = "20261123T210713Z-00000001"
 
 WORKER = """
-import itertools, resource, sys
+import itertools, resource, signal, sys
 from pathlib import Path
 from tests.support.backups import WatchedStore, facts, open_shard
 from tests.support.waiting import wait_until
@@ -36,6 +36,11 @@ def hold(*event):
     if next(events) >= hold_after >= 0:
         wait_until((work / "go").exists, 60, "the test lets go")
 
+def interrupted(number, frame):
+    (work / "interrupted").touch()
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, interrupted)
 store = FileStore(work / "repository")
 shard = open_shard(WatchedStore(store, hold) if what == "restore" else store)
 if what == "upload":
@@ -141,6 +146,7 @@ def test_an_interrupted_upload_ends_soon_and_commits_nothing(work: Path) -> None
     process = start("upload", work, hold_after=2)
     wait_until(lambda: len(packs(work)) == 2 or process.poll() is not None, 60, "two packs")
     process.send_signal(signal.SIGINT)
+    wait_until((work / "interrupted").exists, 60, "the signal to arrive")
     (work / "go").touch()
 
     _, error = process.communicate(timeout=20)

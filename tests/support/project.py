@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from sandbox.primary import Primary
 from tidemark import config
 from tidemark.repository import MasterKey
@@ -116,10 +118,8 @@ class Project:
         """What a run has left that it should not have: run folders, and private servers that work below scratch."""
         folders = [str(path) for path in (self.scratch / "runs").glob("*")]
         servers = [
-            line
-            for line in subprocess.run(
-                ["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True
-            ).stdout.splitlines()
-            if str(self.scratch) in line and "ps -ww" not in line and ("mysqld" in line or "mariadbd" in line)
+            f"{process.pid} {' '.join(words)}"
+            for process in psutil.process_iter(["cmdline"])
+            if (words := process.info["cmdline"] or []) and any(str(self.scratch) in word for word in words)
         ]
         return folders + servers

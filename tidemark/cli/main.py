@@ -26,6 +26,9 @@ class Group(click.Group):
             if (ctx.obj or {}).get("debug"):
                 console.print_exception()
             fail(error)
+        except KeyboardInterrupt:
+            click.echo("tidemark: interrupted", err=True)
+            raise SystemExit(130) from None
         except BrokenPipeError:
             sys.stderr.close()  # whoever read our output has gone; nothing is left to be told
             raise SystemExit(1) from None

@@ -45,6 +45,10 @@ def command(shards: tuple[str, ...], wait: bool, first_backup: str | None, force
     alone: the result says so."""
     settings = load_settings()
     names = list(dict.fromkeys(settings.find_shard(shard).name for shard in shards))
+    with fleet.connect(settings.redis) as client:
+        nodes = fleet.nodes.alive(client)
+    if not nodes:
+        console.print("No node is there at the moment: the runs wait until one is started.", soft_wrap=True)
     results = {name: _enqueue(settings, name, first_backup, force) for name in names}
     if not wait:
         if as_json:

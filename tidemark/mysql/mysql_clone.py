@@ -160,13 +160,35 @@ def _fetch(
         f"CHANGE REPLICATION FILTER REPLICATE_IGNORE_TABLE = ({', '.join(quote_name(*table) for table in tables)})"
     )
     server.replicate_until(lambda: endpoint, position, stall_timeout=_STALL, progress=progress)
+    triggers = _triggers(server.session(), tables)
     for schema, path in dumps.items():
         with path.open("rb") as stream:
             command = [*server.client_command(), "--default-character-set=utf8mb4", schema]
             server.run_program(command, f"loading tables of {schema}", timeout=None, stdin=stream.fileno())
         path.unlink()
+    _check_triggers(endpoint, triggers - _triggers(server.session(), tables))
     server.session().run("CHANGE REPLICATION FILTER REPLICATE_IGNORE_TABLE = ()")
     return server.position()
+
+
+def _triggers(session: Session, tables: list[Table]) -> frozenset[Table]:
+    """The triggers of these tables; CLONE copies them, as it does all definitions."""
+    rows = session.rows(
+        "SELECT trigger_schema AS s, trigger_name AS t, event_object_table AS o FROM information_schema.triggers"
+    )
+    return frozenset((str(row["s"]), str(row["t"])) for row in rows if (str(row["s"]), str(row["o"])) in tables)
+
+
+def _check_triggers(endpoint: Endpoint, lost: frozenset[Table]) -> None:
+    """A dump by an account without the right to see triggers leaves them out and says nothing."""
+    if lost:
+        user = endpoint.user
+        raise SourceDenied(
+            f"{endpoint}: the account {user} may not see the triggers of tables that are not InnoDB, among them "
+            f"{'.'.join(min(lost))}: a copy by it would lack them",
+            f"on the source: GRANT TRIGGER ON *.* TO the account {user}; or convert the tables: ALTER TABLE ... "
+            "ENGINE=InnoDB",
+        )
 
 
 def _lock(session: Session, endpoint: Endpoint, tables: list[Table]) -> list[Table]:

@@ -11,6 +11,31 @@ from pathlib import Path
 OptionValues = Mapping[str, str | None]
 """Options by name; None for one without a value."""
 
+SHARED_OPTIONS: OptionValues = {
+    # Nobody but us: no port, no account of anybody else within reach, no file of this machine readable through it.
+    "skip_networking": "ON",
+    "local_infile": "OFF",
+    "read_only": "ON",
+    "max_connections": "20",
+    # It must not act by itself, nor spend a position of its own.
+    "skip_log_bin": None,
+    "event_scheduler": "OFF",
+    "general_log": "OFF",
+    "slow_query_log": "OFF",
+    # Fast and unsafe: a server that dies makes its folder void in any case.
+    "innodb_flush_log_at_trx_commit": "0",
+    "innodb_doublewrite": "OFF",
+    "sync_relay_log": "0",
+    "sync_relay_log_info": "0",
+    # Through the page cache: the upload reads every file right after the shutdown.
+    "innodb_flush_method": "fsync",
+    "innodb_buffer_pool_dump_at_shutdown": "OFF",
+    "innodb_buffer_pool_load_at_startup": "OFF",
+    "max_allowed_packet": "1G",
+    "lc_messages": "en_US",
+}
+"""What every private server is, whatever the flavour."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:

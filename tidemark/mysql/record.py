@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tidemark import files
+from tidemark.errors import ServerStartFailed
 from tidemark.mysql import process
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.process import ProcessRecord
@@ -52,6 +53,20 @@ def write(layout: Layout, record: ServerRecord) -> None:
     }
     layout.server.mkdir(mode=0o700, parents=True, exist_ok=True)
     files.write_atomically(layout.record, json.dumps(content).encode())
+
+
+def make_socket_folder(socket: Path, layout: Layout) -> None:
+    """Makes the short folder that a socket with a long path needs; private, and empty."""
+    if socket.parent == layout.server:
+        return
+    shutil.rmtree(socket.parent, ignore_errors=True)
+    try:
+        socket.parent.mkdir(mode=0o700)
+    except OSError as error:
+        raise ServerStartFailed(
+            f"{socket.parent}, for a socket whose path would be too long, cannot be made: {error.strerror}",
+            "set [node] scratch to a folder with a shorter path",
+        ) from error
 
 
 def remove_socket_folder(layout: Layout, record: ServerRecord | None) -> None:

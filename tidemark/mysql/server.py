@@ -26,7 +26,7 @@ from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.errorlog import ErrorLog
 from tidemark.mysql.flavour import Flavour, account_statements
 from tidemark.mysql.layout import Layout
-from tidemark.mysql.options import OptionValues, ServerOptions, new_server_id, option_file, write_private
+from tidemark.mysql.options import SHARED_OPTIONS, ServerOptions, new_server_id, option_file, write_private
 from tidemark.mysql.record import ServerRecord
 from tidemark.mysql.replication import Catchup
 from tidemark.mysql.session import LOST, Session
@@ -85,6 +85,12 @@ class PrivateServer:
         """Says that ``data`` now holds complete files at rest, as a restore leaves them."""
         record.write(self.layout, ServerRecord("cold"))
 
+    def clear(self) -> None:
+        """Throws the data folder away, whatever state it is in, and with it a server that lives on it."""
+        self.kill()
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.layout.record.unlink(missing_ok=True)
+
     def initialise(self, progress: ProgressCallback) -> None:
         """Makes a new, empty data folder. Raises ``ServerStartFailed``."""
         if self.state() == "cold":
@@ -121,7 +127,7 @@ class PrivateServer:
         self._close()
         self._make_folders()
         socket = self.layout.place_socket()
-        _make_socket_folder(socket, self.layout)
+        record.make_socket_folder(socket, self.layout)
         user, password = f"tidemark_{randomness.token_hex(4)}", f"Aa1!{randomness.token_urlsafe(24)}"
         write_private(self.layout.init, "".join(f"{line};\n" for line in account_statements(user, password)))
         login = {"user": user, "password": password, "socket": str(socket)}
@@ -373,7 +379,7 @@ class PrivateServer:
             "tmpdir": str(self.layout.tmp),
             "server_id": str(new_server_id()),
             "innodb_buffer_pool_size": str(self.options.buffer_pool),
-            **_SHARED_OPTIONS,
+            **SHARED_OPTIONS,
             **self.flavour.option_values(self.layout, self.options),
         }
         if os.geteuid() == 0:
@@ -406,41 +412,3 @@ class PrivateServer:
         if self._session is not None:
             self._session.close()
             self._session = None
-
-
-_SHARED_OPTIONS: OptionValues = {
-    # Nobody but us: no port, no account of anybody else within reach, no file of this machine readable through it.
-    "skip_networking": "ON",
-    "local_infile": "OFF",
-    "read_only": "ON",
-    "max_connections": "20",
-    # It must not act by itself, nor spend a position of its own.
-    "skip_log_bin": None,
-    "event_scheduler": "OFF",
-    "general_log": "OFF",
-    "slow_query_log": "OFF",
-    # Fast and unsafe: a server that dies makes its folder void in any case.
-    "innodb_flush_log_at_trx_commit": "0",
-    "innodb_doublewrite": "OFF",
-    "sync_relay_log": "0",
-    "sync_relay_log_info": "0",
-    # Through the page cache: the upload reads every file right after the shutdown.
-    "innodb_flush_method": "fsync",
-    "innodb_buffer_pool_dump_at_shutdown": "OFF",
-    "innodb_buffer_pool_load_at_startup": "OFF",
-    "max_allowed_packet": "1G",
-    "lc_messages": "en_US",
-}
-
-
-def _make_socket_folder(socket: Path, layout: Layout) -> None:
-    if socket.parent == layout.server:
-        return
-    shutil.rmtree(socket.parent, ignore_errors=True)
-    try:
-        socket.parent.mkdir(mode=0o700)
-    except OSError as error:
-        raise ServerStartFailed(
-            f"{socket.parent}, for a socket whose path would be too long, cannot be made: {error.strerror}",
-            "set [node] scratch to a folder with a shorter path",
-        ) from error

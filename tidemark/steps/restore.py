@@ -103,6 +103,7 @@ def _from_backup(run: Run, backups: ShardRepository, newest: Backup, progress: P
     flavour = rooms.find_flavour(run.settings, newest.flavour)
     flavour.check_can_open(newest.server_version)
     server = rooms.private_server(run, flavour, newest.variables)
+    server.kill()  # a step that comes again may find the server of a later one
     restored = backups.restore(
         newest, server.data, threads=run.settings.node.threads, progress=progress, reuse=server.data.exists()
     )
@@ -142,6 +143,7 @@ def _first(run: Run, progress: ProgressCallback) -> RestoreResult:
         flavour.check_can_open(source.version)
         variables = source.variables()
     server = rooms.private_server(run, flavour, variables)
+    server.clear()  # half a copy is worth nothing
     server.initialise(progress)
     position = ""
     if policy == "clone":
@@ -178,6 +180,7 @@ def _empty(run: Run, progress: ProgressCallback) -> RestoreResult:
         )
     flavour = rooms.find_flavour(run.settings, run.shard.flavour)
     server = rooms.private_server(run, flavour, {})
+    server.clear()
     server.initialise(progress)
     server.start(progress)
     server.run_script(run.shard.init_sql_file)

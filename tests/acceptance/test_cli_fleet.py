@@ -1,0 +1,107 @@
+"""``tidemark run`` and ``status`` against a living fleet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.primary import Primary
+from sandbox.workload import fill
+from tests.support.fleet import Fleet
+from tests.support.needs import need_flavour, need_program
+
+pytestmark = pytest.mark.acceptance
+
+SHARD, OTHER = "maria/a", "maria/b"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    need_flavour("mariadb")
+    need_program("redis-server")
+    with (
+        Primary(tmp_path_factory.mktemp("mariadb"), "mariadb") as primary,
+        Fleet(tmp_path_factory.mktemp("fleet"), app="tasks") as fleet,
+    ):
+        fill(primary, 2)
+        user, password = primary.create_backup_account()
+        for name in (SHARD, OTHER):
+            fleet.project.add(name, port=primary.port, user=user, password=password)
+        fleet.start_nodes("node1")
+        yield fleet
+
+
+def test_a_run_is_waited_for(fleet: Fleet) -> None:
+    outcomes = fleet.project.json("run", SHARD, OTHER, "--wait")
+
+    assert [(outcome["shard"], outcome["state"]) for outcome in outcomes] == [(SHARD, "SUCCESS"), (OTHER, "SUCCESS")]
+    assert all(outcome["result"]["number"] == 1 for outcome in outcomes)
+
+
+def test_a_run_with_nothing_to_do_says_why(fleet: Fleet) -> None:
+    fleet.project.json("run", SHARD, "--wait")
+    fleet.project.set("cycle", min_interval="1h")
+    try:
+        (outcome,) = fleet.project.json("run", SHARD, "--wait")
+        (forced,) = fleet.project.json("run", SHARD, "--wait", "--force")
+    finally:
+        fleet.project.set("cycle", min_interval="0s")
+
+    assert outcome["state"] == "SUCCESS"
+    assert "cycle.min_interval" in outcome["result"]["skipped"]
+    assert forced["result"]["number"] > 1
+
+
+def test_status_says_what_there_is_and_rescan_finds_it_again(fleet: Fleet) -> None:
+    fleet.project.json("run", SHARD, "--wait")
+    before = {view["shard"]: view for view in fleet.project.json("status")}
+    assert before[SHARD]["newest"]["number"] == fleet.project.json("backups", SHARD)[-1]["number"]
+
+    fleet.redis.flushall()
+    assert {view["newest"] for view in fleet.project.json("status")} == {None}
+    after = {view["shard"]: view for view in fleet.project.json("status", "--rescan")}
+
+    assert after[SHARD]["newest"] == before[SHARD]["newest"]
+    assert after[SHARD]["proven"]["number"] == before[SHARD]["proven"]["number"]
+
+
+def test_the_status_of_a_shard_is_a_line_of_a_table(fleet: Fleet) -> None:
+    fleet.project.json("run", SHARD, "--wait")
+    done = fleet.project.tidemark("status")
+
+    (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith(SHARD)]
+    assert "ago" in line
+    assert "idle" in line
+    assert "shards have a backup" in done.stdout
+
+
+def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet) -> None:
+    fleet.project.set_shard(OTHER, port=1)
+    try:
+        done = fleet.project.tidemark("run", OTHER, "--wait", "--json")
+    finally:
+        fleet.project.set_shard(OTHER, port=fleet.project.shards[SHARD]["port"])
+
+    assert done.returncode == 1
+    (outcome,) = json.loads(done.stdout)
+    assert outcome["state"] == "FAILURE"
+    assert "127.0.0.1:1" in outcome["error"]
+    assert outcome["hint"]
+    assert "1 of 1 runs failed: maria/b" in done.stderr
+
+
+def test_without_redis_the_error_is_clear(fleet: Fleet, tmp_path: Path) -> None:
+    url = fleet.project.sections["redis"]["url"]
+    fleet.project.set("redis", url="redis://127.0.0.1:1/0")
+    try:
+        for words in (["run", SHARD], ["status"]):
+            done = fleet.project.tidemark(*words)
+            assert done.returncode == 1
+            assert "127.0.0.1:1" in done.stderr
+            assert "HINT: is it running" in done.stderr
+            assert "Traceback" not in done.stderr
+    finally:
+        fleet.project.set("redis", url=url)

@@ -1,0 +1,212 @@
+"""The steps on a real server: done once however often they are asked, and what they do when the server dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sandbox.checksums import checksums
+from sandbox.primary import Primary
+from sandbox.programs import Flavour
+from sandbox.workload import fill
+from tests.support.needs import need_flavour
+from tests.support.project import Project
+from tests.support.stock import stock_server
+from tidemark import steps
+from tidemark.errors import BackupConflict, LeaseLost, RunError
+from tidemark.steps import Run, bring_back
+
+pytestmark = pytest.mark.integration
+
+SHARD = "commerce/-80"
+
+
+@pytest.fixture(scope="module", params=["mariadb", "mysql"])
+def primary(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Primary]:
+    flavour: Flavour = request.param
+    need_flavour(flavour)
+    with Primary(tmp_path_factory.mktemp(flavour), flavour) as primary:
+        fill(primary, megabytes=2)
+        primary.create_backup_account()
+        yield primary
+
+
+@pytest.fixture
+def project(primary: Primary, tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    primary.execute("CREATE USER IF NOT EXISTS copier@'%' IDENTIFIED BY 'copier'")
+    primary.execute("GRANT ALL ON *.* TO copier@'%'")
+    project.add(SHARD, port=primary.port, user="copier", password="copier")
+    yield project
+    for folder, _ in steps.runs_on_disk(project.settings()):
+        steps.cleanup.run(folder)
+    assert project.leftovers() == []
+
+
+def new_run(project: Project) -> Run:
+    return Run.create(project.settings(), project.path, SHARD, node_id="node@test")
+
+
+def server_pid(run: Run) -> int:
+    return int(json.loads((run.folder / "server" / "state.json").read_text())["pid"])
+
+
+def kill_server(run: Run) -> None:
+    process = psutil.Process(server_pid(run))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(30)
+
+
+def restored_equals(primary: Primary, project: Project, tmp_path: Path) -> bool:
+    """Whether the newest backup, restored and started, holds what the (quiet) primary holds."""
+    bring_back.run(project.settings(), SHARD, tmp_path / "restored")
+    with stock_server(primary.flavour, tmp_path / "restored", tmp_path / "stock") as server:
+        return checksums(server) == checksums(primary)
+
+
+def test_a_step_that_is_asked_twice_does_its_work_once(primary: Primary, project: Project) -> None:
+    run = new_run(project)
+    restored = steps.restore.run(run)
+    pid = server_pid(run)
+    assert steps.restore.run(run) == restored
+    caught = steps.catchup.run(run)
+    again = Run.load(project.settings(), project.path, run.id)  # as another process would
+    assert steps.catchup.run(again) == caught
+    assert server_pid(run) == pid, "the running server is taken over"
+    stopped = steps.stop.run(again)
+    assert steps.stop.run(run) == stopped
+    uploaded = steps.upload.run(run)
+
+    assert uploaded.number == 1
+    assert uploaded.position == stopped.position == primary.position()
+    assert not run.folder.exists()
+
+
+def test_a_step_that_comes_too_early_says_so(project: Project) -> None:
+    run = new_run(project)
+
+    with pytest.raises(RunError, match="has not done its restore step"):
+        steps.catchup.run(run)
+
+
+def test_a_server_that_dies_before_the_stop_sends_the_run_back_to_restore(
+    primary: Primary, project: Project, tmp_path: Path
+) -> None:
+    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    run = new_run(project)
+    steps.restore.run(run)
+    primary.execute("CREATE TABLE IF NOT EXISTS ledger.more (id INT PRIMARY KEY)")
+    steps.catchup.run(run)
+    kill_server(run)
+
+    stopped = steps.stop.run(run)
+
+    assert stopped.position == primary.position()
+    assert steps.upload.run(run).number == 2
+    assert restored_equals(primary, project, tmp_path)
+
+
+def test_a_first_copy_whose_server_died_is_made_anew(primary: Primary, project: Project, tmp_path: Path) -> None:
+    run = new_run(project)
+    steps.restore.run(run)
+    kill_server(run)
+
+    steps.catchup.run(run)
+    steps.stop.run(run)
+
+    assert steps.upload.run(run).number == 1
+    assert restored_equals(primary, project, tmp_path)
+
+
+def test_a_restore_that_was_cut_off_is_continued(primary: Primary, project: Project, tmp_path: Path) -> None:
+    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    run = new_run(project)
+    whole = steps.restore.run(run)
+    files = sorted(
+        (path for path in (run.folder / "data").rglob("*") if path.is_file()), key=lambda p: p.stat().st_size
+    )
+    os.truncate(files[-1], files[-1].stat().st_size // 2)
+    files[-2].unlink()
+    (run.folder / "data" / "rubbish").write_bytes(b"x")
+    run.forget(steps.RestoreResult)
+
+    again = steps.restore.run(run)
+
+    assert 0 < again.fetched_bytes < whole.fetched_bytes
+    assert not (run.folder / "data" / "rubbish").exists()
+    steps.catchup.run(run)
+    steps.stop.run(run)
+    assert steps.upload.run(run).number == 2
+    assert restored_equals(primary, project, tmp_path)
+
+
+def test_of_two_runs_from_the_same_backup_one_commits(project: Project) -> None:
+    quick, slow = new_run(project), new_run(project)
+    for run in (quick, slow):
+        steps.restore.run(run)
+        steps.catchup.run(run)
+        steps.stop.run(run)
+
+    assert steps.upload.run(quick).number == 1
+    with pytest.raises(BackupConflict, match="another run has committed backup 1"):
+        steps.upload.run(slow)
+
+
+def test_a_run_that_has_lost_its_lease_commits_nothing(project: Project) -> None:
+    run = new_run(project)
+    steps.restore.run(run)
+    steps.catchup.run(run)
+    steps.stop.run(run)
+
+    def lost() -> None:
+        raise LeaseLost("somebody else has the shard")
+
+    with pytest.raises(LeaseLost):
+        steps.upload.run(run, guard=lost)
+    assert not list(project.repository.glob("*/*/backups/*"))
+
+
+def test_a_repository_that_has_vanished_is_told(project: Project) -> None:
+    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    project.repository.rename(project.folder / "elsewhere")
+
+    with pytest.raises(RunError, match="holds no backup of it, though this node knows of backup 1"):
+        steps.restore.run(new_run(project))
+
+
+def test_an_empty_first_backup_is_made_from_a_file(primary: Primary, project: Project, tmp_path: Path) -> None:
+    script = tmp_path / "init.sql"
+    script.write_text(
+        "CREATE DATABASE fresh;\nCREATE TABLE fresh.t (id INT PRIMARY KEY);\nINSERT INTO fresh.t VALUES (7);\n"
+    )
+    project.set_shard(SHARD, first_backup="empty", init_sql_file=str(script), flavour=primary.flavour)
+
+    with pytest.raises(RunError, match='first_backup is "empty", but its primary is already at'):
+        steps.restore.run(new_run(project))
+
+    project.set_shard(SHARD, port=1)  # the new shard's primary is not there yet
+    result = steps.backup.run(
+        project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print
+    )
+    assert result.number == 1
+    assert result.position == ""
+    bring_back.run(project.settings(), SHARD, tmp_path / "restored")
+    with stock_server(primary.flavour, tmp_path / "restored", tmp_path / "stock") as server:
+        assert server.execute("SELECT id FROM fresh.t") == [(7,)]
+
+
+def test_replay_makes_a_first_backup_from_the_binary_logs(primary: Primary, project: Project, tmp_path: Path) -> None:
+    project.set_shard(SHARD, first_backup="replay")
+
+    result = steps.backup.run(
+        project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print
+    )
+
+    assert result.position == primary.position()
+    assert restored_equals(primary, project, tmp_path)
