@@ -54,6 +54,57 @@ def test_every_backup_of_a_changing_folder_is_restored_byte_for_byte(
             assert restored.bytes == sum(map(len, state.values())) == backup.bytes
 
 
+names = st.sampled_from(["ibdata1", "db/t.ibd", "db/u.ibd", "db/deep/x"])
+operations = st.one_of(
+    st.tuples(st.just("write"), names, files),
+    st.tuples(st.just("rename"), names, names),
+    st.tuples(st.just("vanish"), names, st.none()),
+    st.tuples(st.just("grow"), names, st.integers(1, 30 * BLOCK)),
+    st.tuples(st.just("shrink"), names, st.integers(1, 10 * BLOCK)),
+    st.tuples(st.just("punch"), names, st.integers(0, 20)),
+)
+
+
+def operate(state: dict[str, bytes], kind: str, name: str, more: object) -> None:
+    """What a server does to its files between two backups."""
+    content = state.get(name)
+    match kind, more:
+        case "write", bytes(new):
+            state[name] = new
+        case "rename", str(other) if content is not None:
+            state[other] = state.pop(name)
+        case "vanish", _:
+            state.pop(name, None)
+        case "grow", int(count) if content is not None:
+            state[name] = content + noise("more", count)
+        case "shrink", int(count) if content is not None:
+            state[name] = content[:-count]
+        case "punch", int(block) if content is not None and len(content) >= (block + 1) * BLOCK:
+            state[name] = content[: block * BLOCK] + bytes(BLOCK) + content[(block + 1) * BLOCK :]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.lists(operations, max_size=6), min_size=1, max_size=5))
+def test_files_that_grow_shrink_vanish_and_change_their_names_are_restored_byte_for_byte(
+    cycles: list[list[tuple[str, str, object]]],
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        shard = open_shard(MemoryStore())
+        state: dict[str, bytes] = {}
+        states: list[dict[str, bytes]] = []
+        for cycle in cycles:
+            for operation in cycle:
+                operate(state, *operation)
+            states.append(dict(state))
+            write_folder(work / "data", state)
+            upload(shard, work / "data")
+
+        for backup, wanted in zip(shard.backups(), states, strict=True):
+            shard.restore(backup, work / f"out{backup.number}")
+            assert read_folder(work / f"out{backup.number}") == wanted
+
+
 def test_an_unchanged_folder_stores_only_a_manifest(tmp_path: Path) -> None:
     store = MemoryStore()
     shard = open_shard(store)
