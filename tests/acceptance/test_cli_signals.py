@@ -45,7 +45,9 @@ def project(tmp_path: Path, primary: Primary, account: Account) -> Project:
 def start_backup(project: Project) -> subprocess.Popen[bytes]:
     """Starts a backup, its messages in ``said.txt``, and waits until its private server is there."""
     with (project.folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen(project.command("backup", SHARD), env=project.environment(), stderr=said)
+        # A test run in the background ignores Ctrl-C, and so would what it starts.
+        command = ["env", "--default-signal=INT", *project.command("backup", SHARD)]
+        process = subprocess.Popen(command, env=project.environment(), stderr=said)
     wait_until(lambda: list(project.scratch.glob("runs/*/server/mysqld.pid")), 60, "a private server")
     return process
 
