@@ -74,6 +74,7 @@ def _fake(step: str, kind: type[Result]) -> Any:
         progress: ProgressCallback,
         guard: steps.Guard,
         living_runs: frozenset[str] = frozenset(),
+        seen: steps.Seen | None = None,
     ) -> Result:
         if done := run.recall(kind):
             return done
