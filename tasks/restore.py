@@ -11,8 +11,14 @@ from tidemark.fleet import metrics
 @app.task(name="tasks.restore", base=StepTask, bind=True)
 def restore(self: StepTask, shard: str, run_id: str) -> Value:
     """Brings the newest backup back into the run's folder, or makes the first data folder."""
-    newest = fleet.persist(lambda: metrics.views(self.redis(), [shard]))[0].newest
-    seen = steps.Seen(newest.number, newest.digest) if newest else None
     return self.perform(
-        shard, run_id, lambda at: steps.restore.run(at.run, progress=at.progress, guard=at.guard, seen=seen)
+        shard,
+        run_id,
+        lambda at: steps.restore.run(at.run, progress=at.progress, guard=at.guard, seen=_seen(self, shard)),
     )
+
+
+def _seen(task: StepTask, shard: str) -> steps.Seen | None:
+    """The newest backup as far as the fleet remembers."""
+    newest = fleet.persist(lambda: metrics.views(task.redis(), [shard]))[0].newest
+    return steps.Seen(newest.number, newest.digest) if newest else None

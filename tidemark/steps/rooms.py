@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from tidemark import files, mysql
@@ -90,12 +91,8 @@ def server_options(settings: Settings, variables: dict[str, str]) -> mysql.Serve
 
 def private_server(run: Run, flavour: mysql.Flavour, variables: dict[str, str]) -> mysql.PrivateServer:
     """The run's own server, in the run's folder."""
-    node = run.settings.node
-    options = mysql.ServerOptions(
-        variables=variables,
-        buffer_pool=node.buffer_pool,
-        start_timeout=node.start_timeout.total_seconds(),
-        stop_timeout=node.stop_timeout.total_seconds(),
+    options = dataclasses.replace(
+        server_options(run.settings, variables),
         disable_redo_log=run.shard.disable_redo_log,
         # Without a fleet nobody comes back for a server whose run was killed.
         die_with_parent=not run.on_disk.node_id,
