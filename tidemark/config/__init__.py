@@ -1,0 +1,24 @@
+"""The configuration: one TOML file, validated as a whole. Frozen once loaded; never holds a secret itself."""
+
+from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
+from tidemark.config.load import ENVIRONMENT_VARIABLE, FALLBACK_PATH, config_path, load
+from tidemark.config.repository import RepositorySettings
+from tidemark.config.settings import Settings
+from tidemark.config.shard import ShardSettings
+from tidemark.config.types import parse_duration, parse_size
+
+__all__ = [
+    "ENVIRONMENT_VARIABLE",
+    "FALLBACK_PATH",
+    "CycleSettings",
+    "NodeSettings",
+    "RedisSettings",
+    "RepositorySettings",
+    "RetentionSettings",
+    "Settings",
+    "ShardSettings",
+    "config_path",
+    "load",
+    "parse_duration",
+    "parse_size",
+]

@@ -1,0 +1,89 @@
+"""The sections that the whole fleet shares: the node, Redis, the cycle, retention."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+
+from tidemark.config.types import ConfigPath, Duration, Section, Size
+
+
+class NodeSettings(Section):
+    """This machine as a node: where runs work and how much of the machine they may take."""
+
+    scratch: ConfigPath
+    """The folder that holds the runs' folders; on a disk with room for the largest shard."""
+    mysql_bin: ConfigPath | None = None
+    """The folder of MySQL's programs; without it they are looked up on PATH."""
+    mariadb_bin: ConfigPath | None = None
+    """The folder of MariaDB's programs; without it they are looked up on PATH."""
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+    """Threads that hash, compress and seal."""
+    buffer_pool: Size = Field(256 << 20, ge=5 << 20)
+    """The private server's InnoDB buffer pool, bytes."""
+    start_timeout: Duration = timedelta(minutes=5)
+    """How long the private server may take to answer."""
+    stop_timeout: Duration = timedelta(hours=1)
+    """How long the private server may take to shut down; a slow flush is not a failure."""
+
+
+class RedisSettings(Section):
+    """The fleet's broker and view."""
+
+    url: str = "redis://localhost:6379/0"
+    """``redis://`` or, with TLS, ``rediss://``. A password belongs into ``password_file``, not here."""
+    password_file: ConfigPath | None = None
+    """A file of mode 0600 that holds the password of Redis."""
+
+    @model_validator(mode="after")
+    def _check(self) -> RedisSettings:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"redis", "rediss"}:
+            raise ValueError('url starts with "redis://" or "rediss://"')
+        if parts.password:
+            raise ValueError("url holds a password; put it into a file of mode 0600 and name that as password_file")
+        return self
+
+
+class CycleSettings(Section):
+    """How often every shard is backed up."""
+
+    every: Duration = timedelta(hours=12)
+    """The time from one backup of a shard to its next one."""
+    min_interval: Duration = timedelta(0)
+    """A run has nothing to do while the newest backup is younger than this."""
+    window: Duration | None = None
+    """The shards' starts are spread over this part of a cycle; without it, over the whole cycle."""
+
+    @model_validator(mode="after")
+    def _check(self) -> CycleSettings:
+        if self.every < timedelta(seconds=1):
+            raise ValueError("every is shorter than a second")
+        if self.min_interval > self.every:
+            raise ValueError("min_interval is longer than every: each second cycle would do nothing")
+        if self.window is not None and self.window > self.every:
+            raise ValueError("window is longer than every")
+        return self
+
+
+class RetentionSettings(Section):
+    """Which backups are kept; what no rule asks for is pruned after the next success. The newest backup, the newest
+    proven one and the one that proves it are kept whatever the rules say. Days, weeks and so on are those of UTC."""
+
+    keep_last: int = Field(1, ge=1)
+    """The newest this many."""
+    keep_within: Duration = timedelta(0)
+    """And all that are less than this much older than the newest."""
+    keep_hourly: int = Field(0, ge=0)
+    """And the last backup of each of the newest this many hours that have one."""
+    keep_daily: int = Field(0, ge=0)
+    """The same for days."""
+    keep_weekly: int = Field(0, ge=0)
+    """The same for weeks, from Monday on."""
+    keep_monthly: int = Field(0, ge=0)
+    """The same for months."""
+    keep_yearly: int = Field(0, ge=0)
+    """The same for years."""
