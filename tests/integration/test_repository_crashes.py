@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 RUN = "20261123T210713Z-00000001"
 
 WORKER = """
-import itertools, resource, signal, sys
+import itertools, re, signal, sys
 from pathlib import Path
 from tests.support.backups import WatchedStore, facts, open_shard
 from tests.support.waiting import wait_until
@@ -51,7 +51,8 @@ if what == "upload":
     )
 else:
     shard.restore(shard.newest(), work / "out", threads=2, reuse=(work / "out").exists())
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not getrusage: what it calls the maximum starts with the size of the process that has started this one.
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
@@ -168,9 +169,9 @@ def test_memory_stays_bounded_whatever_the_size_of_a_file(tmp_path: Path) -> Non
     uploading = int(finish(start("upload", tmp_path, pack_size=64 << 20)))
     restoring = int(finish(start("restore", tmp_path)))
 
-    # Three packs of 64 MiB, the windows, and what malloc keeps: 240 usually, more when threads wait for a core.
-    assert uploading < 400
-    assert restoring < 400
+    # Three packs of 64 MiB, the windows, and what malloc keeps: 170 to 250, and 75.
+    assert 100 < uploading < 300
+    assert 30 < restoring < 300
     done = subprocess.run(["cmp", str(tmp_path / "data" / "big"), str(tmp_path / "out" / "big")], check=False)
     assert done.returncode == 0
 
