@@ -135,8 +135,11 @@ def descendants(pid: int) -> set[psutil.Process]:
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The end of a program's output."""
+    """The end of a program's output, and before it what it called an error further up: MariaDB's installation says
+    what went wrong first, and then at length where to ask."""
     try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+        said = log.read_text(errors="replace").splitlines()
     except OSError:
         return ""
+    errors = [line for line in said[:-lines] if "error" in line.lower()]
+    return "\n".join(errors[-lines:] + said[-lines:])

@@ -1,4 +1,4 @@
-"""A stock server on a restored data folder: no option but where things are."""
+"""A stock server on a restored data folder: no option but where things are and what no two servers can share."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class StockServer(Primary):
             "log-error": self.log,
             "port": self.port,
             "bind-address": self.host,
+            "tmpdir": self.folder,  # not the machine's: a MariaDB that starts there removes others' temporary tables
         }
         if self.flavour == "mysql":
             # Both defaults belong to the machine, and one server at most could have them.

@@ -45,6 +45,10 @@ def _make(flavour: Flavour, programs: Programs, account: list[str]) -> Path:
     folder = _templates_folder()
     data = folder / f"{flavour}-{abs(hash(programs.server)):x}"
     log = folder / f"{flavour}.log"
+    # A MariaDB that starts removes what it takes for its own old temporary tables: in a folder that servers share,
+    # those of another one that is just being made.
+    temporary = folder / f"{flavour}.tmp"
+    temporary.mkdir(mode=0o700, exist_ok=True)
     command: list[str | Path]
     shutil.rmtree(data, ignore_errors=True)
     if flavour == "mysql":
@@ -54,7 +58,7 @@ def _make(flavour: Flavour, programs: Programs, account: list[str]) -> Path:
         command = [programs.initialise, "--no-defaults", f"--datadir={data}", "--skip-test-db"]
         command += ["--auth-root-authentication-method=normal", "--skip-name-resolve", *account]
         command += ["--innodb-log-file-size=32M", "--innodb-doublewrite=0", "--innodb-flush-log-at-trx-commit=0"]
-    processes.run(command, log=log)
+    processes.run([*command, f"--tmpdir={temporary}"], log=log)
     (data / "auto.cnf").unlink(missing_ok=True)  # each server has a uuid of its own
     return data
 
