@@ -41,6 +41,8 @@ class RestoreResult(StepResult):
     """Those of them whose manifest cannot be read."""
     position: str = ""
     """The GTID position that the data folder is at."""
+    position_at: datetime | None = None
+    """A time at which the primary had not yet gone beyond that position, UTC: what follows is no older than this."""
     variables: dict[str, str] = {}
     """Server variables that the data folder cannot do without."""
     started_at: datetime | None = None
@@ -49,6 +51,8 @@ class RestoreResult(StepResult):
     """Bytes of database files that were written."""
     fetched_bytes: int = 0
     """Bytes that came from the repository."""
+    throttled_seconds: float = 0.0
+    """Seconds for which ``[node] restore_rate`` made the threads wait, all of them together."""
 
 
 class CatchupResult(StepResult):
@@ -57,7 +61,13 @@ class CatchupResult(StepResult):
     step = "catchup"
 
     source: str = ""
-    """Where the transactions came from, ``host:port``; empty when none were asked for."""
+    """Where the transactions came from, ``host:port``, at the end; empty when none were asked for."""
+    replica: bool = False
+    """Whether that is a replica that stands in for the primary."""
+    source_lag_seconds: float | None = None
+    """How far that replica was behind the primary when the checkpoint was taken; None for a primary."""
+    moves: int = 0
+    """How often the source was another server than before, in the middle of the catch-up: failovers."""
     server_version: str = ""
     """The private server's version."""
     start: str = ""
@@ -68,6 +78,21 @@ class CatchupResult(StepResult):
     """The position reached."""
     transactions: int = 0
     """Transactions between the two."""
+    binlog_bytes: int | None = None
+    """Bytes of all binary logs that the source has; None, as below, when it was not asked or did not say."""
+    binlog_retention_seconds: int | None = None
+    """For how long the source keeps them (``binlog_expire_logs_seconds``); 0: it removes none by their age."""
+    oldest_binlog: str = ""
+    """The name of the oldest of them."""
+    oldest_binlog_at: datetime | None = None
+    """When that one was begun, UTC."""
+    bridge_bytes: int | None = None
+    """Bytes of binary logs older than the first one that the restored backup needs: what can still be purged."""
+    bridge_seconds: float | None = None
+    """How much older the restored backup could have been for the source to still have all that follows it. Below
+    zero: it is only there because nothing was removed in time. None when nothing is ever removed, as far as known."""
+    bridge_warning: str = ""
+    """Why the next run may find binary logs purged; empty when nothing says so."""
 
 
 class StopResult(StepResult):
@@ -118,6 +143,8 @@ class UploadResult(StepResult):
     """Bytes of database files that the backup holds."""
     stored_bytes: int = 0
     """Bytes that this run added to the repository."""
+    throttled_seconds: float = 0.0
+    """Seconds for which ``[node] upload_rate`` made the threads wait, all of them together."""
     pruned: tuple[int, ...] = ()
     """The numbers of the backups that were pruned."""
     prune_error: str = ""
