@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from celery import chain
 from celery.exceptions import Ignore
 
-from tasks import app, logs
+from tasks import app, figures, logs
 from tasks.base import FleetTask, Value, describe, new_record
 from tasks.catchup import catchup
 from tasks.cleanup import cleanup
@@ -54,8 +55,7 @@ def backup(
                 force=force,
             )
         except TidemarkError as error:
-            message = describe(error)
-            metrics.fail(client, shard, run="", step="backup", message=message)
+            _refused(self, shard, error)
             raise
         try:
             fence = fleet.persist(lambda: fleet.leases.take(client, shard, run.id, node=self.node, step="backup"))
@@ -67,6 +67,25 @@ def backup(
         fleet.persist(lambda: records.start(client, record))
         log.info("run %s begins", run.id)
         return _become_chain(self, record)
+
+
+def _refused(task: FleetTask, shard: str, error: TidemarkError) -> None:
+    """The request failed before it was a run."""
+    now, place = datetime.now(UTC), figures.place(error)
+    failed = fleet.RunFigures(
+        run="",
+        node=task.node,
+        root=task.root,
+        started=now,
+        finished=now,
+        state="failed",
+        step="backup",
+        error=" ".join(error.message.split()),
+        hint=" ".join(error.hint.split()),
+        place=place,
+    )
+    metrics.fail(task.redis(), shard, run="", step="backup", message=describe(error), place=place)
+    fleet.history.add(task.redis(), shard, failed)
 
 
 def _become_chain(task: FleetTask, record: RunRecord) -> Value:

@@ -15,7 +15,7 @@ import redis
 from celery import Task
 from celery.exceptions import Ignore
 
-from tasks import logs
+from tasks import figures, logs
 from tasks.node import own_queue
 from tasks.progress import Reporter
 from tidemark import config, fleet, steps
@@ -167,9 +167,10 @@ class StepTask(FleetTask):
     def _succeeded(self, run: steps.Run, record: RunRecord, step: str, result: StepResult) -> Value:
         client, shard = self.redis(), run.shard.name
         log.info("done in %.1f s%s", result.seconds, f": {result.skipped}" if result.skipped else "")
-        fleet.persist(lambda: records.leave(client, run.id, step, result.seconds))
+        facts = figures.of(run, result)
+        fleet.persist(lambda: records.leave(client, run.id, step, result.seconds, facts))
         if not result.skipped:
-            proven = _proven(run, result)
+            proven = figures.proven(run, result)
             fleet.persist(
                 lambda: metrics.end_step(
                     client,
@@ -225,7 +226,7 @@ class StepTask(FleetTask):
         """Notes what happened; the cleanup, which Celery calls next, does the rest."""
         log.error("failed: %s", error, exc_info=None if isinstance(error, TidemarkError) else error)
         try:
-            fail_run(self.redis(), run.id, run.shard.name, step, describe(error))
+            fail_run(self.redis(), run.id, run.shard.name, step, describe(error), figures.place(error))
         except TidemarkError as trouble:
             log.warning("the failure could not be recorded: %s", trouble)
 
@@ -246,22 +247,14 @@ def new_record(run: steps.Run, *, node: str, root: str, fence: int, attempt: int
     )
 
 
-def fail_run(client: redis.Redis, run_id: str, shard: str, step: str, message: str) -> bool:
+def fail_run(client: redis.Redis, run_id: str, shard: str, step: str, message: str, place: str = "") -> bool:
     """Ends a run as failed and counts it, once, however often it is told; False when it had ended before."""
-    if not fleet.persist(lambda: records.close(client, run_id, "failed", error=message)):
+    if not fleet.persist(lambda: records.close(client, run_id, "failed", error=message, place=place)):
         return False
-    fleet.persist(lambda: metrics.fail(client, shard, run=run_id, step=step, message=message))
+    fleet.persist(lambda: metrics.fail(client, shard, run=run_id, step=step, message=message, place=place))
     return True
 
 
 def describe(error: BaseException) -> str:
     """An error in words; of errors that are not ours the kind as well."""
     return str(error) if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
-
-
-def _proven(run: steps.Run, result: StepResult) -> int | None:
-    """The number of the backup that this catch-up has shown to restore, start and replicate."""
-    if not isinstance(result, steps.CatchupResult):
-        return None
-    restored = run.recall(steps.RestoreResult)
-    return restored.backup if restored else None

@@ -15,7 +15,7 @@ from tests.support.needs import need_program
 from tidemark import fleet
 from tidemark.config import RedisSettings
 from tidemark.errors import ConfigError, RedisUnavailable
-from tidemark.fleet import RunRecord, keys, leases, metrics, nodes, records
+from tidemark.fleet import RunFigures, RunRecord, history, keys, leases, metrics, nodes, records
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +96,51 @@ def test_the_newest_runs_of_a_shard_are_kept_and_no_more(client: redis.Redis) ->
     assert len(client.keys(keys.run("*"))) == records.HISTORY
 
 
+def test_a_run_that_ends_leaves_its_figures(client: redis.Redis) -> None:
+    records.start(client, _run())
+    records.leave(client, "r1", "restore", 2.5, {"restored": 41, "fetched_bytes": 900})
+    records.leave(client, "r1", "catchup", 4.0, {"transactions": 7, "lag_seconds": 43200.5, "bridge_seconds": None})
+    records.leave(client, "r1", "upload", 1.5, {"number": 42, "bytes": 1000, "stored_bytes": 10})
+    records.close(client, "r1", "succeeded")
+    records.close(client, "r1", "failed", error="too late")
+
+    (told,) = history.runs(client, SHARD)
+
+    assert (told.run, told.node, told.root, told.started, told.state) == ("r1", "node1@a", "id", NOW, "succeeded")
+    assert told.seconds == {"restore": 2.5, "catchup": 4.0, "upload": 1.5}
+    assert told.steps_seconds == 8.0
+    assert (told.restored, told.number, told.bytes, told.stored_bytes, told.fetched_bytes) == (41, 42, 1000, 10, 900)
+    assert (told.transactions, told.lag_seconds, told.bridge_seconds) == (7, 43200.5, None)
+    assert told.finished > NOW
+    assert (told.error, told.hint, told.place) == ("", "", "")
+
+
+def test_the_figures_of_a_failure_say_what_happened_where(client: redis.Redis) -> None:
+    records.start(client, _run())
+    records.enter(client, "r1", "catchup")
+    message = "the primary has purged\n 0-1-4410\nHINT: raise binlog_expire_logs_seconds"
+    records.close(client, "r1", "failed", error=message, place="tidemark/mysql/source.py:7, in check_follows")
+
+    (told,) = history.runs(client, SHARD)
+
+    assert (told.state, told.step, told.error) == ("failed", "catchup", "the primary has purged 0-1-4410")
+    assert told.hint == "raise binlog_expire_logs_seconds"
+    assert told.place == "tidemark/mysql/source.py:7, in check_follows"
+
+
+def test_the_newest_figures_of_many_shards_are_read_at_once_and_bounded(client: redis.Redis) -> None:
+    made = RunFigures(run="", node="node1@a", root="id", started=NOW, finished=NOW, state="failed")
+    for number in range(history.KEPT + 3):
+        history.add(client, SHARD, made.model_copy(update={"run": f"r{number}"}))
+    history.add(client, "commerce/80-", made)
+
+    found = history.runs_of(client, [SHARD, "commerce/80-", "commerce/none"])
+
+    assert [told.run for told in found[SHARD]] == [f"r{n}" for n in range(history.KEPT + 2, 2, -1)]
+    assert (found["commerce/80-"], found["commerce/none"]) == ([made], [])
+    assert len(history.runs(client, SHARD, 3)) == 3
+
+
 def test_an_unknown_shard_has_an_empty_view(client: redis.Redis) -> None:
     assert metrics.views(client, [SHARD]) == [fleet.ShardView(shard=SHARD)]
 
@@ -104,7 +149,9 @@ def _run_once(client: redis.Redis, shard: str = SHARD) -> None:
     running = metrics.RunningStep(run="r1", node="node1@a", step="upload", started=NOW)
     newest = metrics.NewestBackup(number=42, position="0-1-7", finished_at=NOW, bytes=1000, stored_bytes=10)
     metrics.begin_step(client, shard, running)
-    metrics.end_step(client, shard, "catchup", 3.5, transactions=7, proven=41)
+    metrics.end_step(
+        client, shard, "catchup", 3.5, transactions=7, proven=metrics.ProvenBackup(number=41, proven_at=NOW)
+    )
     metrics.end_step(client, shard, "upload", 1.5, bytes=1000)
     metrics.set_newest(client, shard, newest)
     metrics.set_mirrors(client, shard, MIRRORS)

@@ -15,7 +15,15 @@ from tidemark import fleet
 from tidemark.cli.context import common_options, json_option, load_settings
 from tidemark.cli.output import age, facts, print_json, size, span
 from tidemark.config import Settings
-from tidemark.fleet.metrics import MirrorState, NewestBackup, ShardView, set_mirrors, set_newest, set_proven
+from tidemark.fleet.metrics import (
+    MirrorState,
+    NewestBackup,
+    ProvenBackup,
+    ShardView,
+    set_mirrors,
+    set_newest,
+    set_proven,
+)
 from tidemark.repository import Backup
 from tidemark.steps import MirrorResult, mirror, rooms
 
@@ -133,12 +141,18 @@ def _rescan(settings: Settings) -> None:
             set_mirrors(client, shard.name, [_mirror(found) for found in mirror.look(settings, shard.name)])
             set_newest(client, shard.name, _newest(backups[-1]) if backups else None)
             proofs = [backup for backup in backups if backup.restored_from is not None]
-            if proofs and proofs[-1].restored_from is not None:
-                set_proven(client, shard.name, proofs[-1].restored_from, proofs[-1].finished_at)
+            if proofs:
+                set_proven(client, shard.name, _proven(backups, proofs[-1]))
 
 
 def _mirror(found: MirrorResult) -> MirrorState:
     return MirrorState(url=found.url, newest=found.newest, missing=found.missing, error=found.error)
+
+
+def _proven(backups: Sequence[Backup], proof: Backup) -> ProvenBackup:
+    number = proof.restored_from or 0
+    made = next((backup.finished_at for backup in backups if backup.number == number), None)
+    return ProvenBackup(number=number, proven_at=proof.finished_at, finished_at=made)
 
 
 def _newest(backup: Backup) -> NewestBackup:

@@ -1,5 +1,6 @@
 """The configuration: one TOML file, validated as a whole. Frozen once loaded; never holds a secret itself."""
 
+from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
 from tidemark.config.load import ENVIRONMENT_VARIABLE, FALLBACK_PATH, config_path, load
 from tidemark.config.repository import RepositorySettings
@@ -10,6 +11,7 @@ from tidemark.config.types import parse_duration, parse_size
 __all__ = [
     "ENVIRONMENT_VARIABLE",
     "FALLBACK_PATH",
+    "AlertSettings",
     "CycleSettings",
     "NodeSettings",
     "RedisSettings",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from pydantic import Field, model_validator
 
+from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
 from tidemark.config.repository import KEY_KEYS, RepositorySettings
 from tidemark.config.shard import ShardSettings
@@ -22,6 +24,7 @@ class Settings(Section):
     redis: RedisSettings = RedisSettings()
     cycle: CycleSettings = CycleSettings()
     retention: RetentionSettings = RetentionSettings()
+    alert: AlertSettings = AlertSettings()
     shard: tuple[ShardSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="before")
@@ -69,6 +72,16 @@ class Settings(Section):
         if twice := sorted({url for url in urls if urls.count(url) > 1}):
             raise ValueError(f"the repository {twice[0]} is configured twice")
         return self
+
+    @property
+    def max_age(self) -> timedelta:
+        """How old a shard's newest backup may be."""
+        return self.alert.max_age or 2 * self.cycle.every
+
+    @property
+    def max_proven_age(self) -> timedelta:
+        """How old a shard's newest proven backup may be."""
+        return self.alert.max_proven_age or self.max_age + self.cycle.every
 
     @property
     def repositories(self) -> tuple[RepositorySettings, ...]:

@@ -4,8 +4,9 @@ Redis is a view and a referee, never the truth: the truth about backups is the r
 ``tidemark:`` (``keys.py`` lists them); the broker's and RedBeat's keys are their own business.
 """
 
-from tidemark.fleet import leases, metrics, nodes, records
+from tidemark.fleet import history, leases, metrics, nodes, records
 from tidemark.fleet.connection import broker_url, connect, persist, translated
+from tidemark.fleet.history import RunFigures
 from tidemark.fleet.leases import Lease, LeaseHolder
 from tidemark.fleet.metrics import ShardView, view
 from tidemark.fleet.records import RunRecord
@@ -13,10 +14,12 @@ from tidemark.fleet.records import RunRecord
 __all__ = [
     "Lease",
     "LeaseHolder",
+    "RunFigures",
     "RunRecord",
     "ShardView",
     "broker_url",
     "connect",
+    "history",
     "leases",
     "metrics",
     "nodes",

@@ -5,6 +5,7 @@
     tidemark:fence:<shard>     string  a counter that only rises                                for ever
     tidemark:run:<run-id>      hash    the record of a run (records.py)                         90 days
     tidemark:runs:<shard>      list    ids of the shard's newest runs, newest first, at most 50 for ever
+    tidemark:history:<shard>   list    figures of the shard's newest runs (history.py), at most 200 for ever
     tidemark:open              set     ids of the runs that have not ended                      for ever
     tidemark:shard:<shard>     hash    the shard's metrics (metrics.py)                         for ever
     tidemark:node:<node>       string  since when a node is there                               60 s, renewed
@@ -32,6 +33,10 @@ def run(run_id: str) -> str:
 
 def runs(shard: str) -> str:
     return f"{PREFIX}runs:{shard}"
+
+
+def history(shard: str) -> str:
+    return f"{PREFIX}history:{shard}"
 
 
 def shard(name: str) -> str:

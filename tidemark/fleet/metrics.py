@@ -41,6 +41,8 @@ class ProvenBackup(_Value):
     number: int
     proven_at: datetime
     """UTC."""
+    finished_at: datetime | None = None
+    """When it was made, UTC: what its age counts from. None when that was not noted."""
 
 
 class MirrorState(_Value):
@@ -73,6 +75,8 @@ class LastError(_Value):
     message: str
     at: datetime
     """UTC."""
+    place: str = ""
+    """Where in the program it was raised: ``file:line, in function``; empty when no program can tell."""
 
 
 class RunningStep(_Value):
@@ -185,9 +189,9 @@ def end_step(
     *,
     bytes: int = 0,
     transactions: int | None = None,
-    proven: int | None = None,
+    proven: ProvenBackup | None = None,
 ) -> None:
-    """A step has ended well. ``proven`` is the number of the backup that it has shown to be good."""
+    """A step has ended well. ``proven`` is the backup that it has shown to be good."""
     now = datetime.now(UTC)
     fields: dict[Any, str] = {
         f"step:{step}": StepFigures(seconds=seconds, bytes=bytes, finished_at=now).model_dump_json()
@@ -195,7 +199,7 @@ def end_step(
     if transactions is not None:
         fields["transactions"] = str(transactions)
     if proven is not None:
-        fields["proven"] = ProvenBackup(number=proven, proven_at=now).model_dump_json()
+        fields["proven"] = proven.model_dump_json()
     with translated(client):
         client.hset(keys.shard(shard), mapping=fields)
 
@@ -209,10 +213,9 @@ def set_newest(client: redis.Redis, shard: str, newest: NewestBackup | None) -> 
             client.hset(keys.shard(shard), "newest", newest.model_dump_json())
 
 
-def set_proven(client: redis.Redis, shard: str, number: int, proven_at: datetime) -> None:
-    """Which backup a later one has proven, and when (UTC)."""
+def set_proven(client: redis.Redis, shard: str, proven: ProvenBackup) -> None:
+    """Which backup a later one has proven."""
     with translated(client):
-        proven = ProvenBackup(number=number, proven_at=proven_at)
         client.hset(keys.shard(shard), "proven", proven.model_dump_json())
 
 
@@ -237,9 +240,9 @@ def succeed(client: redis.Redis, shard: str, *, skipped: str = "") -> None:
         pipe.execute()
 
 
-def fail(client: redis.Redis, shard: str, *, run: str, step: str, message: str) -> None:
+def fail(client: redis.Redis, shard: str, *, run: str, step: str, message: str, place: str = "") -> None:
     """A run has failed. To be said once per run."""
-    error = LastError(run=run, step=step, message=message, at=datetime.now(UTC))
+    error = LastError(run=run, step=step, message=message, at=datetime.now(UTC), place=place)
     with translated(client), client.pipeline() as pipe:
         pipe.hset(keys.shard(shard), "last_error", error.model_dump_json())
         pipe.hincrby(keys.shard(shard), "failures", 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -12,24 +12,27 @@ from pydantic import BaseModel, ConfigDict
 
 from tidemark.fleet import keys
 from tidemark.fleet.connection import translated
+from tidemark.fleet.history import KEPT, RunFigures, split
+from tidemark.fleet.history import EndState as EndState
 
 HISTORY = 50
 """Runs that are kept per shard."""
 _KEPT = 90 * 86400
 """Seconds that the record of an ended run stays."""
 
-EndState = Literal["succeeded", "skipped", "failed", "revoked", "lost"]
 State = Literal["open", "succeeded", "skipped", "failed", "revoked", "lost"]
 ENDED_WELL = frozenset({"succeeded", "skipped"})
 
-# Ends a run once: the first to say how it ended is believed.
+# Ends a run once: the first to say how it ended is believed. Its figures join the shard's history.
 _CLOSE = """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then
   redis.call('SREM', KEYS[2], ARGV[1])
   return 0
 end
-for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('SREM', KEYS[2], ARGV[1])
+redis.call('LPUSH', KEYS[3], ARGV[3])
+redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[4]) - 1)
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1
 """
@@ -66,13 +69,15 @@ class RunRecord(BaseModel):
     """Why there was nothing to do."""
     seconds: dict[str, float] = {}
     """How long each step took."""
+    facts: dict[str, int | float] = {}
+    """What the steps told as they ended: ``history.FACTS``."""
     result: dict[str, Any] | None = None
     """What the run returned."""
 
 
 def start(client: redis.Redis, run: RunRecord) -> None:
     """Writes the record of a run that begins and takes it into the shard's history."""
-    fields = {"seconds", "result", "finished"}
+    fields = {"seconds", "facts", "result", "finished"}
     plain: dict[Any, str] = {name: str(value) for name, value in run.model_dump(mode="json", exclude=fields).items()}
     with translated(client), client.pipeline() as pipe:
         pipe.hset(keys.run(run.run), mapping=plain)
@@ -91,9 +96,12 @@ def enter(client: redis.Redis, run_id: str, step: str) -> None:
     _update(client, run_id, {"step": step})
 
 
-def leave(client: redis.Redis, run_id: str, step: str, seconds: float) -> None:
-    """A step has ended well."""
-    _update(client, run_id, {f"seconds:{step}": str(seconds)})
+def leave(
+    client: redis.Redis, run_id: str, step: str, seconds: float, facts: Mapping[str, int | float | None] | None = None
+) -> None:
+    """A step has ended well. ``facts`` is what the run's figures will say of it (``history.FACTS``)."""
+    told = {f"fact:{name}": str(value) for name, value in (facts or {}).items() if value is not None}
+    _update(client, run_id, {f"seconds:{step}": str(seconds)} | told)
 
 
 def close(
@@ -102,16 +110,27 @@ def close(
     state: EndState,
     *,
     error: str = "",
+    place: str = "",
     skipped: str = "",
     result: dict[str, Any] | None = None,
 ) -> bool:
-    """Ends a run; False when it had ended before, and then nothing is changed."""
-    fields = {"state": state, "finished": _now(), "updated": _now(), "error": error, "skipped": skipped}
+    """Ends a run; False when it had ended before, and then nothing is changed. ``place`` is where in the program the
+    error was raised. The run's figures are in the shard's history from then on."""
+    record = get(client, run_id)
+    if record is None or record.state != "open":
+        with translated(client):
+            client.srem(keys.OPEN, run_id)
+        return False
+    now = datetime.now(UTC)
+    fields = {"state": state, "finished": now.isoformat(), "updated": now.isoformat()}
+    fields |= {"error": error, "skipped": skipped}
     if result is not None:
         fields["result"] = json.dumps(result)
     flat = [text for pair in fields.items() for text in pair]
+    line = _figures(record, state, now, error, place, skipped).model_dump_json(exclude_defaults=True)
+    names = [keys.run(run_id), keys.OPEN, keys.history(record.shard)]
     with translated(client):
-        return bool(client.eval(_CLOSE, 2, keys.run(run_id), keys.OPEN, run_id, str(_KEPT), *flat))
+        return bool(client.eval(_CLOSE, len(names), *names, run_id, str(_KEPT), line, str(KEPT), *flat))
 
 
 def get(client: redis.Redis, run_id: str) -> RunRecord | None:
@@ -146,10 +165,21 @@ def _read(client: redis.Redis, run_ids: Iterable[str]) -> list[RunRecord]:
     return [_parse(fields) for fields in answers if set(fields) >= {"run", "shard", "node", "root", "fence", "started"}]
 
 
+def _figures(run: RunRecord, state: EndState, finished: datetime, error: str, place: str, skipped: str) -> RunFigures:
+    message, hint = split(error)
+    return RunFigures.model_validate(
+        run.facts
+        | run.model_dump(include={"run", "node", "root", "attempt", "started", "seconds", "step"})
+        | {"state": state, "finished": finished, "skipped": skipped}
+        | {"error": message, "hint": hint, "place": place}
+    )
+
+
 def _parse(fields: dict[str, str]) -> RunRecord:
     seconds = {name.removeprefix("seconds:"): text for name, text in fields.items() if name.startswith("seconds:")}
+    facts = {name.removeprefix("fact:"): text for name, text in fields.items() if name.startswith("fact:")}
     result = json.loads(fields["result"]) if fields.get("result") else None
-    return RunRecord.model_validate(fields | {"seconds": seconds, "result": result})
+    return RunRecord.model_validate(fields | {"seconds": seconds, "facts": facts, "result": result})
 
 
 def _now() -> str:

@@ -113,6 +113,7 @@ def _from_backup(run: Run, backups: ShardRepository, newest: Backup, progress: P
         shard=run.shard.name,
         flavour=flavour.name,
         backup=newest.number,
+        backup_finished_at=newest.finished_at,
         position=newest.position,
         variables=newest.variables,
         bytes=restored.bytes,

@@ -31,6 +31,8 @@ class RestoreResult(StepResult):
     flavour: str = ""
     backup: int | None = None
     """The number of the backup that was restored; None for a first backup."""
+    backup_finished_at: datetime | None = None
+    """When that backup was made, UTC."""
     first_backup: str | None = None
     """How the first data folder was made: ``clone``, ``replay`` or ``empty``."""
     newest: int | None = None

@@ -1,0 +1,64 @@
+"""What the fleet remembers of a step: its figures, what it proves, and where an error came from."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tidemark import steps
+from tidemark.fleet.metrics import ProvenBackup
+from tidemark.steps.results import StepResult
+
+ROOT = Path(__file__).parents[1]
+OURS = (ROOT / "tidemark", ROOT / "tasks")
+
+
+def of(run: steps.Run, result: StepResult) -> dict[str, int | float | None]:
+    """What ``fleet.history`` keeps of a step that has just ended well."""
+    if result.skipped:
+        return {}
+    match result:
+        case steps.RestoreResult():
+            return {"restored": result.backup, "fetched_bytes": result.fetched_bytes}
+        case steps.CatchupResult():
+            return {
+                "transactions": result.transactions,
+                "lag_seconds": _lag(run, result),
+                "bridge_seconds": result.bridge_seconds,
+            }
+        case steps.UploadResult():
+            return {"number": result.number, "bytes": result.bytes, "stored_bytes": result.stored_bytes}
+    return {}
+
+
+def proven(run: steps.Run, result: StepResult) -> ProvenBackup | None:
+    """The backup that this catch-up has shown to restore, start and replicate."""
+    if not isinstance(result, steps.CatchupResult):
+        return None
+    restored = run.recall(steps.RestoreResult)
+    if restored is None or restored.backup is None:
+        return None
+    return ProvenBackup(number=restored.backup, proven_at=datetime.now(UTC), finished_at=restored.backup_finished_at)
+
+
+def place(error: BaseException) -> str:
+    """Where in our own code an error passed last: ``tidemark/mysql/server.py:204, in start``. No values, so no
+    secrets."""
+    ours = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if any(Path(frame.filename).is_relative_to(folder) for folder in OURS)
+    ]
+    if not ours:
+        return ""
+    return f"{Path(ours[-1].filename).relative_to(ROOT)}:{ours[-1].lineno}, in {ours[-1].name}"
+
+
+def _lag(run: steps.Run, caught: steps.CatchupResult) -> float | None:
+    """Seconds from the restored position's time to the catch-up's start, as near as is known."""
+    restored = run.recall(steps.RestoreResult)
+    since = (restored.position_at or restored.backup_finished_at) if restored else None
+    if since is None:
+        return None
+    return max(0.0, (datetime.now(UTC) - timedelta(seconds=caught.seconds) - since).total_seconds())
