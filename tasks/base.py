@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import redis
 from celery import Task
@@ -127,6 +127,7 @@ class StepTask(FleetTask):
             try:
                 result = self._do(run, record, step, work)
             except StorageUnavailable as error:
+                self._check_still_ours(run)
                 if self.request.retries < RETRIES:
                     log.warning("%s; trying again", error.message)
                     raise self.retry(
@@ -139,9 +140,20 @@ class StepTask(FleetTask):
                 self._failed(run, step, error)
                 raise
             except Exception as error:
+                self._check_still_ours(run)
                 self._failed(run, step, error)
                 raise
             return result
+
+    def _check_still_ours(self, run: steps.Run) -> None:
+        """An error of a run that somebody else has ended (cancelled, or given up as lost) is nobody's news: its id
+        says already what became of it, or belongs to the run that took its place."""
+        try:
+            record = records.get(self.redis(), run.id)
+        except TidemarkError:
+            return
+        if record and record.state != "open":
+            self._drop(record)
 
     def _do(self, run: steps.Run, record: RunRecord | None, step: str, work: Callable[[Stage], StepResult]) -> Value:
         client, shard = self.redis(), run.shard.name
@@ -231,9 +243,12 @@ class StepTask(FleetTask):
             log.warning("the failure could not be recorded: %s", trouble)
 
     def _ended(self, record: RunRecord) -> Value:
-        if record.state in records.ENDED_WELL:
-            log.info("%s: run %s has ended already; nothing to do", record.shard, record.run)
-            return record.result or {"shard": record.shard, "run": record.run}
+        if record.state not in records.ENDED_WELL:
+            self._drop(record)
+        log.info("%s: run %s has ended already; nothing to do", record.shard, record.run)
+        return record.result or {"shard": record.shard, "run": record.run}
+
+    def _drop(self, record: RunRecord) -> NoReturn:
         log.warning("%s: run %s has ended as %s; dropping its step", record.shard, record.run, record.state)
         self.app.send_task("tasks.cleanup", (None, record.shard, record.run), queue=self.queue_here, priority=0)
         raise Ignore(f"run {record.run} has ended as {record.state}")

@@ -38,6 +38,9 @@ def cleanup(
         elif ended_as == "revoked":
             if fleet.persist(lambda: records.close(client, run_id, "revoked", error=reason or "revoked")):
                 fleet.persist(lambda: metrics.end_run(client, shard, run_id))
+            if record and record.state in {"open", "revoked"} and not AsyncResult(record.root, app=app).ready():
+                # Its last words may have come after the word that it is revoked.
+                app.backend.mark_as_revoked(record.root, reason or "revoked")
         else:
             message = reason or _what_happened(failed_id)
             # Only who ends the run may settle its id: a lost run's id belongs to the run that took its place.
@@ -50,6 +53,7 @@ def cleanup(
         finally:
             fence = record.fence if record else None
             fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=fence))
+        fleet.persist(lambda: records.clear(client, run_id))
         return {"shard": shard, "run": run_id}
 
 

@@ -11,12 +11,11 @@ from celery.signals import celeryd_after_setup
 from celery.worker import WorkController
 
 from tasks import app
+from tasks.broker import SHARED_QUEUE
 from tidemark import config, fleet
 from tidemark.errors import TidemarkError
 
 log = logging.getLogger(__name__)
-
-SHARED_QUEUE = "backup"
 
 
 def own_queue(node: str) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 from celery import bootsteps
 
-from tasks import app
+from tasks import app, broker
 from tasks.node import is_node, own_queue
-from tasks.revoked import STEPS
 from tidemark import config, fleet, steps
 from tidemark.errors import TidemarkError
 from tidemark.fleet import records
@@ -39,34 +36,12 @@ class Recovery(bootsteps.StartStopStep):
             channel = connection.default_channel
             queue = own_queue(node)
             worker.app.amqp.queues[queue](channel).declare()
-            for name in restore_unacknowledged(channel, queue):
-                log.warning("%s was in the middle of this when it ended: %s", node, name)
-            continued = {run for task, run in waiting_messages(channel, queue)}
+            for held in broker.taken(channel):
+                if held.message.queue == queue:
+                    broker.give_back(channel, held)
+                    log.warning("%s was in the middle of this when it ended: %s", node, held.message.task)
+            continued = {message.run for message in broker.waiting(channel, queue) if message.run}
         clean_up_after(node, continued)
-
-
-def restore_unacknowledged(channel: Any, queue: str) -> list[str]:
-    """Puts the unacknowledged messages of a queue back to its head. Gives the names of their tasks."""
-    restored = []
-    with channel.conn_or_acquire() as client:
-        for tag, payload in client.hgetall(channel.unacked_key).items():
-            message, _, routing_key = json.loads(payload)
-            if routing_key == queue:
-                channel.qos.restore_by_tag(tag.decode() if isinstance(tag, bytes) else tag, client)
-                restored.append(str(message["headers"].get("task")))
-    return restored
-
-
-def waiting_messages(channel: Any, queue: str) -> Iterator[tuple[str, str]]:
-    """The steps that wait in a node's queue: each one's task and run."""
-    with channel.conn_or_acquire() as client:
-        for priority in channel.priority_steps:
-            for raw in client.lrange(channel._q_for_pri(queue, priority), 0, -1):
-                message = channel.message_to_python(json.loads(raw))
-                task = message.headers.get("task")
-                if task in STEPS:
-                    (_, run_id), _, _ = message.payload
-                    yield task, run_id
 
 
 def clean_up_after(node: str, continued: set[str]) -> None:

@@ -11,11 +11,11 @@ from celery.signals import task_revoked
 from celery.worker import state
 
 from tasks import app
+from tasks.broker import STEPS
 from tasks.node import own_queue
 
 log = logging.getLogger(__name__)
 
-STEPS = frozenset({"tasks.restore", "tasks.catchup", "tasks.stop", "tasks.upload"})
 INTERVAL = 2.0
 """Seconds between two looks at what has been revoked."""
 

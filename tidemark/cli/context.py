@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,3 +66,9 @@ def config_path() -> Path:
 def load_settings() -> config.Settings:
     """The configuration of this call, validated."""
     return config.load(config_path())
+
+
+def prepare_celery() -> None:
+    """To be called before the first import of ``tasks``: the Celery application reads this call's configuration while
+    it is imported. Import it where it is needed only, for that takes a while."""
+    os.environ[config.ENVIRONMENT_VARIABLE] = str(config_path())

@@ -10,7 +10,21 @@ from typing import Any
 import click
 
 from tidemark import __version__
-from tidemark.cli import backup, backups, check, drill, keys, mirror, prune, restore, run, shards, status, verify
+from tidemark.cli import (
+    backup,
+    backups,
+    cancel,
+    check,
+    drill,
+    keys,
+    mirror,
+    prune,
+    restore,
+    run,
+    shards,
+    status,
+    verify,
+)
 from tidemark.cli.context import common_options
 from tidemark.cli.output import console, fail
 from tidemark.errors import TidemarkError
@@ -60,6 +74,7 @@ def cli() -> None:
 for command in (
     backup.command,
     backups.command,
+    cancel.command,
     check.group,
     drill.command,
     keys.group,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,10 @@ import click
 from rich.live import Live
 
 from tidemark import config, fleet
-from tidemark.cli.context import common_options, config_path, json_option, load_settings
+from tidemark.cli.context import common_options, json_option, load_settings, prepare_celery
 from tidemark.cli.output import console, facts, print_json, size
 from tidemark.cli.status import table
-from tidemark.errors import RedisUnavailable, RunError, TidemarkError
+from tidemark.errors import RunError, TidemarkError
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -49,7 +48,7 @@ def command(shards: tuple[str, ...], wait: bool, first_backup: str | None, force
         nodes = fleet.nodes.alive(client)
     if not nodes:
         console.print("No node is there at the moment: the runs wait until one is started.", soft_wrap=True)
-    results = {name: _enqueue(settings, name, first_backup, force) for name in names}
+    results = {name: _enqueue(name, first_backup, force) for name in names}
     if not wait:
         if as_json:
             print_json([{"shard": name, "id": result.id} for name, result in results.items()])
@@ -68,22 +67,13 @@ def command(shards: tuple[str, ...], wait: bool, first_backup: str | None, force
         raise RunError(f"{len(failed)} of {len(outcomes)} runs failed: {', '.join(failed)}")
 
 
-def _enqueue(settings: config.Settings, shard: str, first_backup: str | None, force: bool) -> AsyncResult[Any]:
-    os.environ[config.ENVIRONMENT_VARIABLE] = str(config_path())  # the Celery application reads the same file
-    # Only now: importing the application reads the configuration, and Celery takes a while.
-    from kombu.exceptions import OperationalError
+def _enqueue(shard: str, first_backup: str | None, force: bool) -> AsyncResult[Any]:
+    prepare_celery()
+    from celery.result import AsyncResult
 
-    import tasks
+    from tasks import app, control
 
-    options: dict[str, Any] = {"first_backup": first_backup} if first_backup else {}
-    if force:
-        options["force"] = True
-    try:
-        return tasks.app.send_task("tasks.backup", args=[shard], kwargs=options, priority=0, retry=False)
-    except OperationalError as error:
-        raise RedisUnavailable(
-            f"the broker at {settings.redis.url} does not answer: {error}", "is it running, and is [redis] url right?"
-        ) from error
+    return AsyncResult(control.enqueue(shard, first_backup, force), app=app)
 
 
 def _watch(settings: config.Settings, results: dict[str, AsyncResult[Any]]) -> None:

@@ -63,6 +63,8 @@ class RunRecord(BaseModel):
     """When a step last began or ended, UTC."""
     finished: datetime | None = None
     """UTC."""
+    cleared: datetime | None = None
+    """When its node had removed what a run that did not end well left there, UTC."""
     error: str = ""
     """What ended it, when that was an error."""
     skipped: str = ""
@@ -77,7 +79,7 @@ class RunRecord(BaseModel):
 
 def start(client: redis.Redis, run: RunRecord) -> None:
     """Writes the record of a run that begins and takes it into the shard's history."""
-    fields = {"seconds", "facts", "result", "finished"}
+    fields = {"seconds", "facts", "result", "finished", "cleared"}
     plain: dict[Any, str] = {name: str(value) for name, value in run.model_dump(mode="json", exclude=fields).items()}
     with translated(client), client.pipeline() as pipe:
         pipe.hset(keys.run(run.run), mapping=plain)
@@ -131,6 +133,18 @@ def close(
     names = [keys.run(run_id), keys.OPEN, keys.history(record.shard)]
     with translated(client):
         return bool(client.eval(_CLOSE, len(names), *names, run_id, str(_KEPT), line, str(KEPT), *flat))
+
+
+def clear(client: redis.Redis, run_id: str) -> None:
+    """The node of a run that did not end well has removed what it left."""
+    if get(client, run_id):
+        _update(client, run_id, {"cleared": _now()})
+
+
+def cleared(client: redis.Redis, run_id: str) -> bool:
+    """Whether nothing of the run is left on its node; so it is of a run that Redis knows nothing of."""
+    record = get(client, run_id)
+    return record is None or record.state in ENDED_WELL or record.cleared is not None
 
 
 def get(client: redis.Redis, run_id: str) -> RunRecord | None:

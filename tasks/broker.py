@@ -1,0 +1,146 @@
+"""What lies in the broker: messages that wait, and messages that a worker has taken and not acknowledged.
+
+The only place that knows how kombu keeps them in Redis: a list per queue and priority, taken from the right; a hash of
+what was taken, with an index of when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from kombu.exceptions import OperationalError
+
+from tasks import app
+from tidemark import config
+from tidemark.errors import RedisUnavailable
+
+SHARED_QUEUE = "backup"
+"""What beat and people enqueue into, and every node takes from."""
+BACKUP = "tasks.backup"
+STEPS = frozenset({"tasks.restore", "tasks.catchup", "tasks.stop", "tasks.upload"})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A task that waits, or that a worker has taken."""
+
+    task: str
+    """Its name, e.g. ``tasks.backup``."""
+    id: str
+    root: str
+    """The id that somebody enqueued."""
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    later: tuple[str, ...]
+    """Ids of the rest of its chain."""
+    queue: str
+    """Where it was sent to."""
+    priority: int
+    raw: bytes
+    """As it stands in Redis."""
+
+    @property
+    def shard(self) -> str:
+        """The shard that a backup or a step is of; empty for others."""
+        return str(self.args[0]) if self.task in STEPS | {BACKUP} and self.args else ""
+
+    @property
+    def run(self) -> str:
+        """The run that a step belongs to; empty for others."""
+        return str(self.args[1]) if self.task in STEPS and len(self.args) > 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that some worker has taken and not acknowledged: it works on it, or it died with it."""
+
+    tag: str
+    at: datetime
+    """When it was taken, UTC."""
+    message: Message
+
+
+@contextlib.contextmanager
+def channel() -> Iterator[Any]:
+    """The way to the broker, for as long as the block lasts. Raises ``RedisUnavailable``."""
+    try:
+        with app.connection_for_write(connect_timeout=5) as connection:
+            yield connection.default_channel
+    except (OperationalError, redis.ConnectionError, redis.TimeoutError) as error:
+        url = config.load().redis.url
+        raise RedisUnavailable(
+            f"the broker at {url} does not answer: {error}", "is it running, and is [redis] url right?"
+        ) from error
+
+
+def waiting(channel: Any, queue: str) -> list[Message]:
+    """The messages that wait in a queue, in the order in which they will be taken."""
+    with channel.conn_or_acquire() as client:
+        lists = [
+            client.lrange(channel._q_for_pri(queue, priority), 0, -1) for priority in sorted(channel.priority_steps)
+        ]
+    return [message for found in lists for raw in reversed(found) if (message := _parse(channel, raw, queue))]
+
+
+def remove(channel: Any, message: Message) -> bool:
+    """Takes a waiting message out of its queue; False when a worker has taken it meanwhile."""
+    with channel.conn_or_acquire() as client:
+        return bool(client.lrem(channel._q_for_pri(message.queue, message.priority), 1, message.raw))
+
+
+def taken(channel: Any) -> list[Taken]:
+    """Every message that was taken and not acknowledged, whoever took it."""
+    with channel.conn_or_acquire() as client:
+        held = client.hgetall(channel.unacked_key)
+        since = dict(client.zrange(channel.unacked_index_key, 0, -1, withscores=True))
+    found = []
+    for tag, payload in held.items():
+        content, _, routing_key = json.loads(payload)
+        message = _parse(channel, json.dumps(content), str(routing_key))
+        if message:
+            at = datetime.fromtimestamp(float(since.get(tag, 0.0)), UTC)
+            found.append(Taken(tag.decode() if isinstance(tag, bytes) else str(tag), at, message))
+    return found
+
+
+def give_back(channel: Any, held: Taken) -> None:
+    """Puts a message that was taken back to the head of its queue."""
+    with channel.conn_or_acquire() as client:
+        channel.qos.restore_by_tag(held.tag, client)
+
+
+def forget(channel: Any, held: Taken) -> None:
+    """Drops a message that was taken: nobody will do it again."""
+    with channel.conn_or_acquire() as client, client.pipeline() as pipe:
+        pipe.hdel(channel.unacked_key, held.tag)
+        pipe.zrem(channel.unacked_index_key, held.tag)
+        pipe.execute()
+
+
+def _parse(channel: Any, raw: bytes | str, queue: str) -> Message | None:
+    """None for what is no task of Celery's second protocol."""
+    text = raw.encode() if isinstance(raw, str) else raw
+    try:
+        message = channel.message_to_python(json.loads(text))
+        args, kwargs, embed = message.payload
+        headers = message.headers
+        later = tuple(str(step["options"]["task_id"]) for step in (embed or {}).get("chain") or ())
+        return Message(
+            task=str(headers["task"]),
+            id=str(headers["id"]),
+            root=str(headers.get("root_id") or headers["id"]),
+            args=tuple(args),
+            kwargs=dict(kwargs),
+            later=later,
+            queue=queue,
+            priority=int(channel._get_message_priority(json.loads(text), reverse=False)),
+            raw=text,
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

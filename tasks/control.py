@@ -1,0 +1,163 @@
+"""What people ask of the fleet: start a run, end one, try again what failed. The command line, the page in Flower and
+tests ask here, and nowhere else.
+
+Needs no worker: what is asked while a node is away holds when it comes back.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from celery.result import AsyncResult
+from kombu.exceptions import OperationalError
+
+from tasks import app, broker
+from tasks.broker import BACKUP, SHARED_QUEUE, Message
+from tasks.node import own_queue
+from tidemark import config, fleet
+from tidemark.config import Settings
+from tidemark.errors import RedisUnavailable
+from tidemark.fleet import RunRecord, metrics, records
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """A run that was asked for."""
+
+    shard: str
+    id: str
+    """Of the task; the run's result will stand under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledRun:
+    """A run that was going on."""
+
+    run: str
+    id: str
+    """Of the task that somebody enqueued; it is settled as REVOKED."""
+    node: str
+    node_is_there: bool
+    """Whether the node can end the run now. One that is gone is refused when it comes back, and clears up."""
+    step: str
+    started: datetime
+    """UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What there was of a shard, running or waiting, and is ended now."""
+
+    shard: str
+    runs: tuple[CancelledRun, ...] = ()
+    waiting: tuple[str, ...] = ()
+    """Ids of tasks that waited for a node; settled as REVOKED."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there was nothing to cancel."""
+        return not self.runs and not self.waiting
+
+
+def enqueue(shard: str, first_backup: str | None = None, force: bool = False) -> str:
+    """Enqueues a run of the shard ahead of the scheduled ones; gives the id that its result will stand under.
+
+    ``first_backup`` and ``force`` are those of ``tasks.backup``. Raises ``UnknownShard``, ``RedisUnavailable``.
+    """
+    settings = config.load()
+    options: dict[str, Any] = {"first_backup": first_backup} if first_backup else {}
+    if force:
+        options["force"] = True
+    name = settings.find_shard(shard).name
+    try:
+        return str(app.send_task(BACKUP, args=[name], kwargs=options, priority=0, retry=False).id)
+    except OperationalError as error:
+        raise RedisUnavailable(
+            f"the broker at {settings.redis.url} does not answer: {error}", "is it running, and is [redis] url right?"
+        ) from error
+
+
+def find(shard: str) -> Cancelled:
+    """What ``cancel`` would end; changes nothing. Raises ``UnknownShard``, ``RedisUnavailable``."""
+    settings = config.load()
+    found, _ = _look(settings, settings.find_shard(shard).name)
+    return found
+
+
+def cancel(shard: str, reason: str = "cancelled by an operator") -> Cancelled:
+    """Ends whatever there is of the shard: the run that is going on, and tasks that wait for a node, whoever enqueued
+    them. Their results are REVOKED when this returns; a node that is there ends its processes and clears up within
+    seconds, one that is gone is refused when it comes back. Raises ``UnknownShard``, ``RedisUnavailable``.
+    """
+    settings = config.load()
+    name = settings.find_shard(shard).name
+    found, messages = _look(settings, name)
+    with broker.channel() as channel:
+        # First what waits, or the end of the run would let it begin.
+        gone = [message for message in messages if broker.remove(channel, message)]
+        taken = [held.message for held in broker.taken(channel) if held.message.shard == name]
+    for message in (*gone, *taken):
+        _settle(message.id, *message.later, reason=reason)
+    with fleet.connect(settings.redis) as client:
+        for run in found.runs:
+            _end(client, name, run, reason)
+    # A node that is turning a message into a run at this moment ends the run at its first step.
+    doomed = [run.id for run in found.runs] + [message.root for message in taken]
+    if doomed:
+        app.control.revoke(sorted(set(doomed)))
+    for run in found.runs:
+        _settle(run.id, reason=reason)
+        cleanup = {"ended_as": "revoked", "reason": reason}
+        if run.node_is_there:  # another one clears up when it starts
+            app.send_task("tasks.cleanup", (None, name, run.run), cleanup, queue=own_queue(run.node), priority=0)
+    return Cancelled(name, found.runs, tuple(message.id for message in gone if message.task == BACKUP))
+
+
+def retry_failed() -> list[Enqueued]:
+    """Enqueues every configured shard whose last run failed and that is neither running nor waiting. Raises
+    ``RedisUnavailable``."""
+    settings = config.load()
+    names = [shard.name for shard in settings.shard]
+    with fleet.connect(settings.redis) as client:
+        failed = [view.shard for view in metrics.views(client, names) if view.failures]
+        busy = {run.shard for run in records.open_runs(client)}
+    with broker.channel() as channel:
+        busy |= {message.shard for message in broker.waiting(channel, SHARED_QUEUE)}
+        busy |= {held.message.shard for held in broker.taken(channel)}
+    return [Enqueued(name, enqueue(name)) for name in failed if name not in busy]
+
+
+def _look(settings: Settings, shard: str) -> tuple[Cancelled, list[Message]]:
+    """What there is of a shard, and the messages of it that no worker has taken."""
+    with fleet.connect(settings.redis) as client:
+        there = fleet.nodes.alive(client)
+        runs = tuple(_describe(run, run.node in there) for run in records.open_runs(client) if run.shard == shard)
+    with broker.channel() as channel:
+        queues = [SHARED_QUEUE, *dict.fromkeys(own_queue(run.node) for run in runs)]
+        messages = [found for queue in queues for found in broker.waiting(channel, queue) if found.shard == shard]
+    ids = tuple(message.id for message in messages if message.task == BACKUP)
+    return Cancelled(shard, runs, ids), messages
+
+
+def _describe(run: RunRecord, there: bool) -> CancelledRun:
+    return CancelledRun(run.run, run.root, run.node, there, run.step, run.started.astimezone(UTC))
+
+
+def _end(client: redis.Redis, shard: str, run: CancelledRun, reason: str) -> None:
+    """From now on no step of the run begins, and the one that works commits nothing: the shard's fence is raised."""
+    if records.close(client, run.run, "revoked", error=reason):
+        log.warning("%s: run %s on node %s, at step %s: %s", shard, run.run, run.node, run.step, reason)
+    fleet.leases.raise_fence(client, shard)
+    metrics.end_run(client, shard, run.run)
+
+
+def _settle(*ids: str, reason: str) -> None:
+    for id in dict.fromkeys(ids):
+        if not AsyncResult(id, app=app).ready():
+            app.backend.mark_as_revoked(id, reason)
