@@ -130,6 +130,7 @@ class StepTask(FleetTask):
                 self._check_still_ours(run)
                 if self.request.retries < RETRIES:
                     log.warning("%s; trying again", error.message)
+                    figures.count(client, shard, step, error)
                     raise self.retry(
                         exc=error,
                         countdown=RETRY_AFTER * 2**self.request.retries,
@@ -182,7 +183,7 @@ class StepTask(FleetTask):
         facts = figures.of(run, result)
         fleet.persist(lambda: records.leave(client, run.id, step, result.seconds, facts))
         if not result.skipped:
-            proven = figures.proven(run, result)
+            proven, caught = figures.proven(run, result), figures.caught(run, result)
             fleet.persist(
                 lambda: metrics.end_step(
                     client,
@@ -192,6 +193,7 @@ class StepTask(FleetTask):
                     bytes=getattr(result, "bytes", 0),
                     transactions=getattr(result, "transactions", None),
                     proven=proven,
+                    caught=caught,
                 )
             )
         if not isinstance(result, steps.UploadResult):
@@ -237,6 +239,8 @@ class StepTask(FleetTask):
     def _failed(self, run: steps.Run, step: str, error: Exception) -> None:
         """Notes what happened; the cleanup, which Celery calls next, does the rest."""
         log.error("failed: %s", error, exc_info=None if isinstance(error, TidemarkError) else error)
+        if not isinstance(error, StorageUnavailable):
+            figures.count(self.redis(), run.shard.name, step, error)
         try:
             fail_run(self.redis(), run.id, run.shard.name, step, describe(error), figures.place(error))
         except TidemarkError as trouble:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import redis
+
 from tidemark import steps
-from tidemark.fleet.metrics import ProvenBackup
+from tidemark.errors import LeaseLost, StorageUnavailable, TidemarkError
+from tidemark.fleet import counters
+from tidemark.fleet.metrics import CatchupState, ProvenBackup
 from tidemark.steps.results import StepResult
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +31,7 @@ def of(run: steps.Run, result: StepResult) -> dict[str, int | float | None]:
                 "transactions": result.transactions,
                 "lag_seconds": _lag(run, result),
                 "bridge_seconds": result.bridge_seconds,
+                "moves": result.moves,
             }
         case steps.UploadResult():
             return {"number": result.number, "bytes": result.bytes, "stored_bytes": result.stored_bytes}
@@ -40,6 +46,33 @@ def proven(run: steps.Run, result: StepResult) -> ProvenBackup | None:
     if restored is None or restored.backup is None:
         return None
     return ProvenBackup(number=restored.backup, proven_at=datetime.now(UTC), finished_at=restored.backup_finished_at)
+
+
+def caught(run: steps.Run, result: StepResult) -> CatchupState | None:
+    """What this catch-up saw of its source; None for another step, or when it asked none."""
+    if not isinstance(result, steps.CatchupResult) or not result.source:
+        return None
+    return CatchupState(
+        source=result.source,
+        replica=result.replica,
+        lag_seconds=_lag(run, result),
+        source_lag_seconds=result.source_lag_seconds,
+        binlog_bytes=result.binlog_bytes,
+        binlog_retention_seconds=result.binlog_retention_seconds,
+        bridge_bytes=result.bridge_bytes,
+        bridge_seconds=result.bridge_seconds,
+        bridge_warning=result.bridge_warning,
+        at=datetime.now(UTC),
+    )
+
+
+def count(client: redis.Redis, shard: str, step: str, error: Exception) -> None:
+    """Counts the troubles of a step that somebody watches over many runs. What cannot be counted is let go."""
+    fields = {StorageUnavailable: f"storage_retries:{step}", LeaseLost: "lease_losses"}
+    for kind, field in fields.items():
+        if isinstance(error, kind):
+            with contextlib.suppress(TidemarkError):
+                counters.add(client, shard, field)
 
 
 def place(error: BaseException) -> str:

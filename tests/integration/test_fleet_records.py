@@ -15,7 +15,7 @@ from tests.support.needs import need_program
 from tidemark import fleet
 from tidemark.config import RedisSettings
 from tidemark.errors import ConfigError, RedisUnavailable
-from tidemark.fleet import RunFigures, RunRecord, history, keys, leases, metrics, nodes, records
+from tidemark.fleet import RunFigures, RunRecord, counters, history, keys, leases, metrics, nodes, queues, records
 
 pytestmark = pytest.mark.integration
 
@@ -43,6 +43,46 @@ def client(server: RedisServer) -> Iterator[redis.Redis]:
 
 def _run(name: str = "r1", started: datetime = NOW) -> RunRecord:
     return RunRecord(run=name, shard=SHARD, node="node1@a", root="id", fence=3, started=started, updated=started)
+
+
+def test_a_run_is_counted_once_and_by_how_it_ended(client: redis.Redis) -> None:
+    records.start(client, _run())
+    records.leave(client, "r1", "restore", 12.5, {"fetched_bytes": 1000})
+    records.leave(client, "r1", "upload", 0.5, {"bytes": 10**13, "stored_bytes": 7})
+    for _ in range(2):
+        records.close(client, "r1", "succeeded")
+    records.start(client, _run("r2"))
+    records.enter(client, "r2", "catchup")
+    records.close(client, "r2", "failed", error="no")
+    history.add(client, SHARD, _refused())
+    counters.add(client, SHARD, "storage_retries:upload")
+    counters.add(client, SHARD, "lease_losses")
+
+    counts, histograms = counters.read(client, [SHARD, "commerce/80-"])
+
+    assert counts[SHARD] == counters.Counts(
+        runs={"succeeded": 1, "failed": 2},
+        failures={"catchup": 1, "backup": 1},
+        storage_retries={"upload": 1},
+        lease_losses=1,
+        read_bytes=10**13,
+        stored_bytes=7,
+        fetched_bytes=1000,
+    )
+    assert counts["commerce/80-"] == counters.Counts()
+    assert histograms["commerce"]["restore"] == counters.Histogram(count=1, sum=12.5, buckets={15.0: 1})
+    assert histograms["commerce"]["upload"] == counters.Histogram(count=1, sum=0.5, buckets={1.0: 1})
+
+
+def _refused() -> RunFigures:
+    return RunFigures(run="", node="n", root="t", started=NOW, finished=NOW, state="failed", step="backup", error="no")
+
+
+def test_waiting_messages_are_counted_whatever_their_priority(client: redis.Redis) -> None:
+    for key, count in {"backup": 2, "backup\x06\x166": 3, "control": 1}.items():
+        client.rpush(key, *["message"] * count)
+
+    assert queues.lengths(client, ["backup", "control", "node.x"]) == {"backup": 5, "control": 1, "node.x": 0}
 
 
 def test_a_record_is_read_as_it_was_written(client: redis.Redis) -> None:

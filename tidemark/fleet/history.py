@@ -54,6 +54,8 @@ class RunFigures(BaseModel):
     """How old the restored data was when the catch-up began: what it had to catch up with."""
     bridge_seconds: float | None = None
     """How much older the restored backup could have been for the source to still have all that follows it."""
+    moves: int | None = None
+    """How often the catch-up went on with another source."""
     number: int | None = None
     """The number of the backup that the run made."""
     restored: int | None = None
@@ -88,6 +90,7 @@ FACTS = frozenset(
         "transactions",
         "lag_seconds",
         "bridge_seconds",
+        "moves",
         "number",
         "restored",
     }
@@ -106,6 +109,8 @@ def add(client: redis.Redis, shard: str, figures: RunFigures) -> None:
     with translated(client), client.pipeline() as pipe:
         pipe.lpush(keys.history(shard), figures.model_dump_json(exclude_defaults=True))
         pipe.ltrim(keys.history(shard), 0, KEPT - 1)
+        pipe.hincrbyfloat(keys.counts(shard), f"runs:{figures.state}", 1)
+        pipe.hincrbyfloat(keys.counts(shard), f"failures:{figures.step}", 1)
         pipe.execute()
 
 

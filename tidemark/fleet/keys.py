@@ -8,6 +8,8 @@
     tidemark:history:<shard>   list    figures of the shard's newest runs (history.py), at most 200 for ever
     tidemark:open              set     ids of the runs that have not ended                      for ever
     tidemark:shard:<shard>     hash    the shard's metrics (metrics.py)                         for ever
+    tidemark:counts:<shard>    hash    what only rises, for Prometheus (counters.py)            for ever
+    tidemark:counts:<keyspace> hash    the same: how long steps took                            for ever
     tidemark:node:<node>       string  since when a node is there                               60 s, renewed
 
 Losing all of it loses no backup: ``tidemark status --rescan`` and the next cycle fill it again.
@@ -37,6 +39,11 @@ def runs(shard: str) -> str:
 
 def history(shard: str) -> str:
     return f"{PREFIX}history:{shard}"
+
+
+def counts(name: str) -> str:
+    """Of a shard, or of a keyspace."""
+    return f"{PREFIX}counts:{name}"
 
 
 def shard(name: str) -> str:

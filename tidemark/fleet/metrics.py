@@ -67,6 +67,31 @@ class StepFigures(_Value):
     """UTC."""
 
 
+class CatchupState(_Value):
+    """What the last catch-up saw of its source. None, as far as it did not say."""
+
+    source: str
+    """``host:port``."""
+    replica: bool = False
+    """Whether that is a replica that stands in for the primary."""
+    lag_seconds: float | None = None
+    """How old the restored data was when the catch-up began: what it had to catch up with."""
+    source_lag_seconds: float | None = None
+    """How far that replica was behind its primary; None for a primary."""
+    binlog_bytes: int | None = None
+    """Bytes of all binary logs that the source has."""
+    binlog_retention_seconds: int | None = None
+    """For how long it keeps them; 0: it removes none by their age."""
+    bridge_bytes: int | None = None
+    """Bytes of binary logs older than the first one that the restored backup needed: what could still be purged."""
+    bridge_seconds: float | None = None
+    """How much older the restored backup could have been for the source to still have all that follows it."""
+    bridge_warning: str = ""
+    """Why the next run may find binary logs purged; empty when nothing says so."""
+    at: datetime
+    """When it ended, UTC."""
+
+
 class LastError(_Value):
     """The last run that failed."""
 
@@ -121,6 +146,8 @@ class ShardView(_Value):
     """By the step's name, in the order of a run."""
     transactions: int | None = None
     """Transactions that the last catch-up applied."""
+    caught: CatchupState | None = None
+    """What that one saw of its source."""
     last_success: datetime | None = None
     """When a run last ended well, UTC; a run that had nothing to do counts."""
     last_skip: str = ""
@@ -138,6 +165,7 @@ _ORDER = ("restore", "catchup", "stop", "upload")
 _PARTS: dict[str, type[_Value]] = {
     "newest": NewestBackup,
     "proven": ProvenBackup,
+    "caught": CatchupState,
     "last_error": LastError,
     "running": RunningStep,
     "progress": StepProgress,
@@ -190,8 +218,9 @@ def end_step(
     bytes: int = 0,
     transactions: int | None = None,
     proven: ProvenBackup | None = None,
+    caught: CatchupState | None = None,
 ) -> None:
-    """A step has ended well. ``proven`` is the backup that it has shown to be good."""
+    """A step has ended well. ``proven`` is the backup that it has shown to be good; ``caught`` is a catch-up's."""
     now = datetime.now(UTC)
     fields: dict[Any, str] = {
         f"step:{step}": StepFigures(seconds=seconds, bytes=bytes, finished_at=now).model_dump_json()
@@ -200,6 +229,8 @@ def end_step(
         fields["transactions"] = str(transactions)
     if proven is not None:
         fields["proven"] = proven.model_dump_json()
+    if caught is not None:
+        fields["caught"] = caught.model_dump_json()
     with translated(client):
         client.hset(keys.shard(shard), mapping=fields)
 

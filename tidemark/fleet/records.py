@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tidemark.fleet import keys
 from tidemark.fleet.connection import translated
+from tidemark.fleet.counters import ADD, of_run
 from tidemark.fleet.history import KEPT, RunFigures, split
 from tidemark.fleet.history import EndState as EndState
 
@@ -23,19 +24,24 @@ _KEPT = 90 * 86400
 State = Literal["open", "succeeded", "skipped", "failed", "revoked", "lost"]
 ENDED_WELL = frozenset({"succeeded", "skipped"})
 
-# Ends a run once: the first to say how it ended is believed. Its figures join the shard's history.
-_CLOSE = """
+# Ends a run once: the first to say how it ended is believed. Its figures join the shard's history and are counted.
+_CLOSE = (
+    ADD
+    + """
 if redis.call('HGET', KEYS[1], 'state') ~= 'open' then
   redis.call('SREM', KEYS[2], ARGV[1])
   return 0
 end
-for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 7, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('SREM', KEYS[2], ARGV[1])
 redis.call('LPUSH', KEYS[3], ARGV[3])
 redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[4]) - 1)
+add(KEYS[4], cjson.decode(ARGV[5]))
+add(KEYS[5], cjson.decode(ARGV[6]))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1
 """
+)
 
 
 class RunRecord(BaseModel):
@@ -129,10 +135,12 @@ def close(
     if result is not None:
         fields["result"] = json.dumps(result)
     flat = [text for pair in fields.items() for text in pair]
-    line = _figures(record, state, now, error, place, skipped).model_dump_json(exclude_defaults=True)
+    figures = _figures(record, state, now, error, place, skipped)
+    texts = [figures.model_dump_json(exclude_defaults=True), str(KEPT), *map(json.dumps, of_run(figures))]
     names = [keys.run(run_id), keys.OPEN, keys.history(record.shard)]
+    names += [keys.counts(record.shard), keys.counts(record.shard.split("/")[0])]
     with translated(client):
-        return bool(client.eval(_CLOSE, len(names), *names, run_id, str(_KEPT), line, str(KEPT), *flat))
+        return bool(client.eval(_CLOSE, len(names), *names, run_id, str(_KEPT), *texts, *flat))
 
 
 def clear(client: redis.Redis, run_id: str) -> None:
