@@ -5,7 +5,14 @@ One module a task. A task adapts, a step works: what a backup is stands in ``tid
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from celery import Celery
 
 app = Celery("tidemark")
 app.config_from_object("celeryconfig")
+
+# Flower takes its options from the folder that it is started in, and without them asks nobody for a login: it is told
+# where ours are, wherever that is. ``--conf`` on its command line goes before this.
+os.environ.setdefault("FLOWER_CONF", str(Path(__file__).resolve().parents[1] / "flowerconfig.py"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import os
@@ -20,6 +21,8 @@ from sandbox import processes
 from sandbox.ports import free_port
 
 START_SECONDS = 60
+USER = "demo"
+"""Who may log in to Flower."""
 
 
 class Fleet:
@@ -27,6 +30,8 @@ class Fleet:
 
     def __init__(self, configuration: Path, logs: Path) -> None:
         self.flower = f"http://127.0.0.1:{free_port()}"
+        self.password = ""
+        """Of ``USER``; made anew for each demo."""
         self.logs = logs
         self._folder = configuration.parent
         temporary = self._folder / "tmp"  # what a killed worker leaves there goes with the demo's folder
@@ -41,6 +46,7 @@ class Fleet:
         self._celery("node1", "worker", "-n", "node1@%h", "-l", "INFO")
         self._celery("node2", "worker", "-n", "node2@%h", "-l", "INFO")
         self._celery("control", "worker", "-n", "control@%h", "-l", "INFO", "-Q", "control", "-c", "1")
+        self.password = str(self.ask("users", "add", USER, "--generate")["password"])
         address, port = self.flower.removeprefix("http://").split(":")
         self._celery("flower", "flower", f"--address={address}", f"--port={port}")
         for name in ("node1", "node2", "control"):
@@ -111,10 +117,12 @@ class Fleet:
         return " ready." in self._log(name).read_text(errors="replace")
 
     def _flower_answers(self) -> bool:
+        login = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
+        request = urllib.request.Request(self.flower, headers={"Authorization": f"Basic {login}"})
         try:
-            with urllib.request.urlopen(self.flower, timeout=2) as answer:
+            with urllib.request.urlopen(request, timeout=2) as answer:
                 return bool(answer.status == 200)
-        except urllib.error.HTTPError:
-            return True  # it wants a login, so it is there
+        except urllib.error.HTTPError as error:
+            raise processes.ProcessFailed(f"Flower refuses its own login: {error}") from error
         except OSError:
             return False

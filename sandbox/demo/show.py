@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox import leftovers, processes
-from sandbox.demo.fleet import Fleet
+from sandbox.demo.fleet import USER, Fleet
 from sandbox.demo.proof import Proof, Verdict
 from sandbox.demo.screen import Screen
 from sandbox.demo.stage import Stage
@@ -49,6 +49,7 @@ def run(folder: Path, *, megabytes: int, every: int, with_mysql: bool) -> bool:
             workers.start_workers()
         screen.say("two nodes, a control worker and Flower are ready")
         screen.say(f"Flower: {workers.flower} (in a browser, while the demo runs)", "bold")
+        screen.say(f"log in as {USER} with the password {workers.password}", "bold")
         workers.start_beat()
         screen.say(f"beat emits one backup per shard and cycle, a cycle each {every} s")
         screen.say("a shard is a whole server; shards that share a primary here hold the same data", "dim")

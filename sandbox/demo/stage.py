@@ -78,6 +78,7 @@ class Stage:
             "repository": {"url": f"file://{self.folder}/repository", "key_file": "master.key"},
             "node": {"scratch": "scratch", "buffer_pool": "64M"} | self._program_folders(),
             "redis": {"url": self.redis.url},
+            "flower": {"users_file": "users"},
             "cycle": {"every": f"{every}s", "window": f"{window}s"},
             "retention": {"keep_last": 2},
             "defaults": {"host": "127.0.0.1", "first_backup": "clone"},

@@ -26,8 +26,10 @@ MAY_KNOW = {
     "mysql": PLAIN,
     "shards": PLAIN | {"config"},
     "fleet": PLAIN | {"config"},
+    "users": PLAIN,
+    "web": PLAIN | {"config", "fleet", "users"},
     "steps": PLAIN | {"config", "storage", "repository", "mysql", "shards"},
-    "cli": PLAIN | {"config", "storage", "repository", "mysql", "shards", "steps", "fleet", "tasks"},
+    "cli": PLAIN | {"config", "storage", "repository", "mysql", "shards", "steps", "fleet", "tasks", "users"},
 }
 
 

@@ -23,6 +23,7 @@ from tidemark.cli import (
     run,
     shards,
     status,
+    users,
     verify,
 )
 from tidemark.cli.context import common_options
@@ -84,6 +85,7 @@ for command in (
     run.command,
     shards.command,
     status.command,
+    users.group,
     verify.command,
 ):
     cli.add_command(command)

@@ -2,6 +2,7 @@
 
 from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
+from tidemark.config.flower import FlowerSettings
 from tidemark.config.load import ENVIRONMENT_VARIABLE, FALLBACK_PATH, config_path, load
 from tidemark.config.repository import RepositorySettings
 from tidemark.config.settings import Settings
@@ -13,6 +14,7 @@ __all__ = [
     "FALLBACK_PATH",
     "AlertSettings",
     "CycleSettings",
+    "FlowerSettings",
     "NodeSettings",
     "RedisSettings",
     "RepositorySettings",

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
+from tidemark.config.flower import FlowerSettings
 from tidemark.config.repository import KEY_KEYS, RepositorySettings
 from tidemark.config.shard import ShardSettings
 from tidemark.config.types import Section
@@ -25,6 +26,7 @@ class Settings(Section):
     cycle: CycleSettings = CycleSettings()
     retention: RetentionSettings = RetentionSettings()
     alert: AlertSettings = AlertSettings()
+    flower: FlowerSettings = FlowerSettings()
     shard: tuple[ShardSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="before")

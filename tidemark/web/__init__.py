@@ -1,0 +1,1 @@
+"""The fleet in a browser, inside Flower. Only this room knows Flower and Tornado."""
