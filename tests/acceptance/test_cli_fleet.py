@@ -61,7 +61,10 @@ def test_status_says_what_there_is_and_rescan_finds_it_again(fleet: Fleet) -> No
     assert before[SHARD]["newest"]["number"] == fleet.project.json("backups", SHARD)[-1]["number"]
 
     fleet.redis.flushall()
-    assert {view["newest"] for view in fleet.project.json("status")} == {None}
+    empty = fleet.project.tidemark("status", "--json")
+    assert empty.returncode == 1
+    assert {view["newest"] for view in json.loads(empty.stdout)} == {None}
+    assert f"LATE: 2 of 2 shards over the limit: {SHARD} (no backup), {OTHER} (no backup)" in empty.stderr
     after = {view["shard"]: view for view in fleet.project.json("status", "--rescan")}
 
     assert after[SHARD]["newest"] == before[SHARD]["newest"]
@@ -73,9 +76,32 @@ def test_the_status_of_a_shard_is_a_line_of_a_table(fleet: Fleet) -> None:
     done = fleet.project.tidemark("status")
 
     (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith(SHARD)]
-    assert "ago" in line
     assert "idle" in line
-    assert "shards have a backup" in done.stdout
+    assert "2 of 2 shards have a backup" in done.stdout
+    assert "1 node" in done.stdout
+    assert done.returncode == 0
+
+
+def test_a_shard_over_its_limit_is_named_on_one_line_and_by_the_exit_status(fleet: Fleet) -> None:
+    fleet.project.json("run", SHARD, OTHER, "--wait")
+    assert fleet.project.tidemark("status", "--brief").stdout.startswith("OK: 2 shards")
+
+    fleet.project.set("alert", max_age="0.001s")
+    try:
+        done = fleet.project.tidemark("status", SHARD, "--brief")
+        late = fleet.project.tidemark("status", "maria/*", "--state", "late", "--sort", "age", "--json")
+    finally:
+        fleet.project.set("alert", max_age="1d")
+
+    assert done.returncode == 1
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"LATE: 1 of 1 shards over the limit: {SHARD} (newest backup ")
+    assert late.returncode == 1
+    views = json.loads(late.stdout)
+    assert [view["state"] for view in views] == ["late", "late"]
+    assert views[0]["age_seconds"] >= views[1]["age_seconds"]
+    assert views[0]["troubles"][0]["kind"] == "age"
+    assert fleet.project.tidemark("status", "nothing/*").returncode == 1
 
 
 def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet) -> None:

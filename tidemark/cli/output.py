@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidemark.errors import TidemarkError
+from tidemark.fleet.health import span as span
 
 console = Console(stderr=True, highlight=False)
 """For progress, notes and errors."""
@@ -60,17 +61,6 @@ def age(moment: datetime | None) -> str:
     if moment is None:
         return "never"
     return span((datetime.now(UTC) - moment).total_seconds()) + " ago"
-
-
-def span(seconds: float) -> str:
-    """``93784`` as ``1 d 2 h``."""
-    left = int(seconds)
-    parts: list[str] = []
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        if left >= length or (unit == "s" and not parts):
-            parts.append(f"{left // length} {unit}")
-            left %= length
-    return " ".join(parts[:2])
 
 
 def moment(when: datetime | None) -> str:

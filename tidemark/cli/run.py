@@ -11,7 +11,7 @@ from rich.live import Live
 from tidemark import config, fleet
 from tidemark.cli.context import common_options, json_option, load_settings, prepare_celery
 from tidemark.cli.output import console, facts, print_json, size
-from tidemark.cli.status import table
+from tidemark.cli.shard_table import table
 from tidemark.errors import RunError, TidemarkError
 
 if TYPE_CHECKING:

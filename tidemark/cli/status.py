@@ -2,165 +2,194 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import click
-from rich import box
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.console import Console, Group
+from rich.live import Live
 from rich.text import Text
 
 from tidemark import fleet
 from tidemark.cli.context import common_options, json_option, load_settings
-from tidemark.cli.output import age, facts, print_json, size, span
+from tidemark.cli.output import console, facts, print_json, size, span
+from tidemark.cli.rescan import rescan as rescan_repository
+from tidemark.cli.selection import select
+from tidemark.cli.shard_table import UNCUT, table
 from tidemark.config import Settings
-from tidemark.fleet.metrics import (
-    MirrorState,
-    NewestBackup,
-    ProvenBackup,
-    ShardView,
-    set_mirrors,
-    set_newest,
-    set_proven,
-)
-from tidemark.repository import Backup
-from tidemark.steps import MirrorResult, mirror, rooms
+from tidemark.errors import TidemarkError
+from tidemark.fleet import health
+from tidemark.fleet.health import Limits
+from tidemark.fleet.metrics import ShardView
 
 EPILOG = """\b
 Examples:
   tidemark status
+  tidemark status 'commerce/*' --state late --sort age
+  tidemark status --watch
+  tidemark status --brief         one line and an exit status, for cron or Nagios
   tidemark status --json | jq '.[] | select(.failures > 0) | .shard'
   tidemark status --rescan        when Redis has lost its memory
 """
 
-NARROW = 110
-"""Columns of a terminal below which the less important facts are left out."""
+NAMED = 5
+"""Shards over their limit that are named on the last line."""
+_FIRST = {"late": 0, "failed": 1, "running": 2, "idle": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The fleet at one moment."""
+
+    views: list[ShardView]
+    nodes: int
+    limits: Limits
+
+    @property
+    def over(self) -> list[str]:
+        """Every shard over its limit, with what is wrong."""
+        found = ((view.shard, health.over(view, self.limits)) for view in self.views)
+        return [f"{shard} ({', '.join(trouble.message for trouble in over)})" for shard, over in found if over]
 
 
 @click.command("status", epilog=EPILOG)
+@click.argument("shards", nargs=-1, metavar="[SHARD...]")
+@click.option("--state", multiple=True, type=click.Choice(health.STATES), help="Show only shards in this state.")
+@click.option(
+    "--sort", type=click.Choice(["config", "name", "age", "size"]), default="config", help="age: the stalest first."
+)
+@click.option("--watch", is_flag=True, help="Go on showing it, what needs attention first; Ctrl-C ends.")
+@click.option("--interval", default=2.0, show_default=True, help="Seconds between two looks of --watch.")
+@click.option("--brief", is_flag=True, help="Print one line only.")
 @click.option("--rescan", is_flag=True, help="Read the repository, which is the truth, and refresh what Redis knows.")
 @common_options
 @json_option
-def command(rescan: bool, as_json: bool) -> None:
-    """Show every shard: its newest backup, its newest proven one, what is running, what failed last.
+def command(
+    shards: tuple[str, ...],
+    state: tuple[str, ...],
+    sort: str,
+    watch: bool,
+    interval: float,
+    brief: bool,
+    rescan: bool,
+    as_json: bool,
+) -> None:
+    """Show every SHARD (or those that a pattern names): how old its newest backup is, and the newest that a restore has
+    proven; what is running; what failed last.
 
-    Redis is asked, not the repository; --rescan goes to the repository.
+    Exit status 1 when a shard is over its limit: [alert] max_age and max_proven_age. Redis is asked, not the
+    repository; --rescan goes to the repository.
     """
+    if watch and (as_json or brief):
+        raise click.UsageError("--watch draws a table; leave out --json and --brief")
     settings = load_settings()
+    names = select(settings, shards)
     if rescan:
-        _rescan(settings)
-    views = fleet.view(settings)
-    if as_json:
-        print_json([view.model_dump() for view in views])
+        rescan_repository(settings, names)
+    if watch:
+        _watch(settings, names, state, sort, interval)
         return
-    width = facts.width if facts.is_terminal else 200
-    facts.print(table(views, width=width), width=width)
-    facts.print(_totals(views), soft_wrap=True)
+    seen = _look(settings, names)
+    chosen = _choose(seen, state, sort)
+    if as_json:
+        print_json([_as_json(view, seen.limits) for view in chosen])
+    elif brief:
+        facts.print(_one_line(seen), soft_wrap=True)
+    elif facts.is_terminal:
+        facts.print(table(chosen, width=facts.width, limits=seen.limits))
+        facts.print(_totals(seen), soft_wrap=True)
+    else:
+        uncut = table(chosen, width=UNCUT, limits=seen.limits)
+        Console(highlight=False, width=UNCUT).print(uncut)
+        facts.print(_totals(seen), soft_wrap=True)
+    if seen.over:
+        if not brief:
+            console.print(_one_line(seen), soft_wrap=True)
+        raise SystemExit(1)
 
 
-def table(views: Sequence[ShardView], *, width: int) -> Table:
-    """The table of shards, for ``status`` and for those who watch runs."""
-    wide = width >= NARROW
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    made.add_column("shard", no_wrap=True)
-    made.add_column("newest", no_wrap=True)
-    made.add_column("proven", justify="right", no_wrap=True)
-    made.add_column("size", justify="right", no_wrap=True)
-    if wide:
-        made.add_column("stored", justify="right", no_wrap=True)
-    mirrored = any(view.mirrors for view in views)
-    if mirrored:
-        made.add_column("mirrors", no_wrap=True)
-    made.add_column("now", overflow="fold")
-    for view in views:
-        newest, proven = view.newest, view.proven
-        cells: list[RenderableType] = [
-            view.shard,
-            f"{newest.number}, {age(newest.finished_at)}" if newest else Text("none", "red"),
-            str(proven.number) if proven else "-",
-            size(newest.bytes) if newest else "-",
-        ]
-        if wide:
-            cells.append(size(newest.stored_bytes) if newest else "-")
-        if mirrored:
-            cells.append(_mirrors(view))
-        made.add_row(*cells, _now(view))
-    return made
+def _look(settings: Settings, names: Sequence[str]) -> Seen:
+    with fleet.connect(settings.redis) as client:
+        views = fleet.metrics.views(client, names)
+        return Seen(views, len(fleet.nodes.alive(client)), Limits.of(settings))
 
 
-def _mirrors(view: ShardView) -> Text:
-    """``level``, or by how many backups the mirrors are behind, in the configuration's order."""
-    text = Text()
-    for state in view.mirrors:
-        text.append(", " if text else "")
-        if state.error:
-            text.append("failed", "red")
-        elif state.missing:
-            text.append(f"{state.missing} behind", "yellow")
-        else:
-            text.append("level")
-    return text
+def _choose(seen: Seen, states: Sequence[str], sort: str) -> list[ShardView]:
+    chosen = [view for view in seen.views if not states or health.state(view, seen.limits) in states]
+    match sort:
+        case "name":
+            chosen.sort(key=lambda view: view.shard)
+        case "age":
+            chosen.sort(key=lambda view: -(health.age(view) or float("inf")))
+        case "size":
+            chosen.sort(key=lambda view: -(view.newest.bytes if view.newest else 0))
+    return chosen
 
 
-def _now(view: ShardView) -> RenderableType:
-    running, progress = view.running, view.progress
-    if running is None:
-        if view.last_error:
-            first = view.last_error.message.splitlines()[0]
-            return Text(f"{view.last_error.step} failed {age(view.last_error.at)}: {first}", "red")
-        if view.damaged:
-            return Text(f"idle; damaged: backup {', '.join(map(str, view.damaged))}", "red")
-        return Text("idle", "dim")
-    if progress is None:
-        return Text(f"{running.step} on {running.node}")
-    rate = ""
-    if progress.rate:
-        rate = f"{size(int(progress.rate))}/s" if progress.unit == "B" else f"{progress.rate:,.0f} {progress.unit}/s"
-    words = [running.step, progress.phase, rate, progress.detail, f"{span(progress.eta)} left" if progress.eta else ""]
-    text = Text(" ".join(word for word in words if word))
-    if not progress.total:
-        return text
-    return Group(text, ProgressBar(total=progress.total, completed=progress.done, width=28))
+def _as_json(view: ShardView, limits: Limits) -> dict[str, Any]:
+    """Everything that is known, and what follows from it."""
+    return view.model_dump() | {
+        "state": health.state(view, limits),
+        "age_seconds": health.age(view),
+        "proven_age_seconds": health.proven_age(view),
+        "over_limit": bool(health.over(view, limits)),
+        "troubles": [trouble.model_dump() for trouble in health.troubles(view, limits)],
+    }
 
 
-def _totals(views: Sequence[ShardView]) -> str:
-    safe = sum(1 for view in views if view.newest)
+def _totals(seen: Seen) -> str:
+    views = seen.views
+    with_backup = [view.newest for view in views if view.newest]
     running = sum(1 for view in views if view.running)
     failing = sum(1 for view in views if view.failures)
-    total = size(sum(view.newest.bytes for view in views if view.newest))
-    return f"{safe} of {len(views)} shards have a backup ({total}); {running} running, {failing} failing"
-
-
-def _rescan(settings: Settings) -> None:
-    """Makes the view agree with the repository."""
-    repository = rooms.open_repository(settings)
-    with fleet.connect(settings.redis) as client:
-        for shard in settings.shard:
-            backups = repository.shard(shard.name).backups()
-            set_mirrors(client, shard.name, [_mirror(found) for found in mirror.look(settings, shard.name)])
-            set_newest(client, shard.name, _newest(backups[-1]) if backups else None)
-            proofs = [backup for backup in backups if backup.restored_from is not None]
-            if proofs:
-                set_proven(client, shard.name, _proven(backups, proofs[-1]))
-
-
-def _mirror(found: MirrorResult) -> MirrorState:
-    return MirrorState(url=found.url, newest=found.newest, missing=found.missing, error=found.error)
-
-
-def _proven(backups: Sequence[Backup], proof: Backup) -> ProvenBackup:
-    number = proof.restored_from or 0
-    made = next((backup.finished_at for backup in backups if backup.number == number), None)
-    return ProvenBackup(number=number, proven_at=proof.finished_at, finished_at=made)
-
-
-def _newest(backup: Backup) -> NewestBackup:
-    return NewestBackup(
-        number=backup.number,
-        position=backup.position,
-        finished_at=backup.finished_at,
-        bytes=backup.bytes,
-        stored_bytes=backup.stored_bytes,
-        digest=backup.digest,
+    nodes = "1 node" if seen.nodes == 1 else f"{seen.nodes} nodes"
+    return (
+        f"{len(with_backup)} of {len(views)} shards have a backup "
+        f"({size(sum(newest.bytes for newest in with_backup))}, "
+        f"{size(sum(newest.stored_bytes for newest in with_backup))} stored anew by the newest); "
+        f"{running} running, {failing} failing, {len(seen.over)} over the limit; {nodes}"
     )
+
+
+def _one_line(seen: Seen) -> Text:
+    """What a monitoring system shows."""
+    over = seen.over
+    if over:
+        more = f", and {len(over) - NAMED} more" if len(over) > NAMED else ""
+        which = ", ".join(over[:NAMED])
+        head = f"{len(over)} of {len(seen.views)} shards over the limit: "
+        return Text.assemble(("LATE: ", "bold red"), head, which, more)
+    oldest = max((health.age(view) or 0 for view in seen.views), default=0)
+    return Text.assemble(("OK: ", "green"), f"{len(seen.views)} shards, the oldest newest backup is {span(oldest)} old")
+
+
+def _watch(settings: Settings, names: Sequence[str], states: Sequence[str], sort: str, interval: float) -> None:
+    """Draws the table again and again; what does not fit the screen is what needs no attention."""
+    pause = threading.Event()
+    if not facts.is_terminal:
+        raise click.UsageError("--watch draws on a terminal, and standard output is none")
+    try:
+        with Live(console=facts, screen=True, auto_refresh=False) as live:
+            while True:
+                try:
+                    live.update(_screen(_look(settings, names), states, sort), refresh=True)
+                except TidemarkError as error:  # Redis is away: so the screen says until it is back
+                    live.update(Text(str(error), "red"), refresh=True)
+                pause.wait(max(interval, 0.2))
+    except KeyboardInterrupt:
+        return
+
+
+def _screen(seen: Seen, states: Sequence[str], sort: str) -> Group:
+    chosen = _choose(seen, states, sort)
+    if sort == "config":
+        chosen.sort(key=lambda view: _FIRST[health.state(view, seen.limits)])
+    room = max(facts.height - 6, 1)
+    left = len(chosen) - room
+    below = [Text(f"... and {left} more", "dim")] if left > 0 else []
+    shown = chosen[: room - len(below)] if left > 0 else chosen
+    heading = Text(f"tidemark status, {datetime.now(UTC):%H:%M:%S} UTC", "bold")
+    return Group(heading, table(shown, width=facts.width, limits=seen.limits), *below, Text(_totals(seen), "dim"))
