@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,7 @@ from tidemark.errors import (
     SourceUnfit,
     TidemarkError,
 )
+from tidemark.mysql.session import Session
 from tidemark.progress import Progress, ignore
 
 pytestmark = pytest.mark.integration
@@ -44,6 +47,26 @@ def primary(flavour: Flavour, tmp_path: Path) -> Iterator[Primary]:
     with Primary(tmp_path / "primary", flavour) as primary:
         fill(primary, 1)
         yield primary
+
+
+class _Interrupted(BaseException):
+    pass
+
+
+def test_a_signal_between_a_question_and_its_answer_is_what_whoever_asked_gets(primary: Primary) -> None:
+    """And not the client library's complaint about the answer that nobody has fetched."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise _Interrupted
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with Session(lambda number, text: TidemarkError(text), user="root", unix_socket=str(primary.socket)) as session:
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+            with pytest.raises(_Interrupted):
+                session.rows("SELECT SLEEP(2)")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def copy_and_follow(primary: Primary, endpoint: mysql.Endpoint, folder: Path) -> None:

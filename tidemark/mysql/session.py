@@ -35,14 +35,19 @@ class Session:
     def rows(self, statement: str, *arguments: object) -> list[Row]:
         """Runs a statement; arguments are put in for ``%s``. Gives the rows, or none."""
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(statement, arguments or None)
-                rows = [dict(row) for row in cursor.fetchall()] if cursor.description else []
-                while cursor.nextset():
-                    pass
-                return rows
+            cursor = self._connection.cursor()
+            cursor.execute(statement, arguments or None)
+            rows = [dict(row) for row in cursor.fetchall()] if cursor.description else []
+            while cursor.nextset():
+                pass
+            return rows
         except MySQLdb.Error as error:
             self._fail(error)
+        except BaseException:
+            # A signal between a question and its answer: leaving the cursor in order would ask for the rest, and the
+            # error of that ("commands out of sync") would take the place of what really happened.
+            self.close()
+            raise
 
     def run(self, statement: str, *arguments: object) -> None:
         """Runs a statement whose rows do not matter."""
