@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from celery import chain
 from celery.exceptions import Ignore
 
-from tasks import app, figures, logs
+from tasks import app, figures, logs, turns
 from tasks.base import FleetTask, Value, describe, new_record
 from tasks.catchup import catchup
 from tasks.cleanup import cleanup
@@ -45,28 +45,40 @@ def backup(
         client = self.redis()
         if holder := fleet.persist(lambda: fleet.leases.holder(client, shard)):
             return _held(self, shard, holder)
-        try:
-            run = steps.Run.create(
-                settings,
-                self.config_path(),
-                shard,
-                node_id=self.node,
-                first_backup=first_backup or _refusal(self, configured),
-                force=force,
-            )
-        except TidemarkError as error:
-            _refused(self, shard, error)
-            raise
-        try:
-            fence = fleet.persist(lambda: fleet.leases.take(client, shard, run.id, node=self.node, step="backup"))
-        except LeaseHeld as held:  # somebody was quicker
-            steps.cleanup.run(run.folder)
-            log.info("%s", held.message)
-            return {"shard": shard, "skipped": held.message}
-        record = new_record(run, node=self.node, root=self.root, fence=fence, attempt=attempt)
-        fleet.persist(lambda: records.start(client, record))
-        log.info("run %s begins", run.id)
-        return _become_chain(self, record)
+        with turns.turn(self, shard):
+            begun = _begin(self, configured, first_backup=first_backup, force=force, attempt=attempt)
+        if isinstance(begun, str):
+            log.info("%s", begun)
+            return {"shard": shard, "skipped": begun}
+        log.info("run %s begins", begun.run)
+        return _become_chain(self, begun)
+
+
+def _begin(
+    task: FleetTask, shard: ShardSettings, *, first_backup: str | None, force: bool, attempt: int
+) -> RunRecord | str:
+    """Makes the run's folder, takes the shard's lease and writes the run's record; or says who has the shard."""
+    client = task.redis()
+    try:
+        run = steps.Run.create(
+            task.settings(),
+            task.config_path(),
+            shard.name,
+            node_id=task.node,
+            first_backup=first_backup or _refusal(task, shard),
+            force=force,
+        )
+    except TidemarkError as error:
+        _refused(task, shard.name, error)
+        raise
+    try:
+        fence = fleet.persist(lambda: fleet.leases.take(client, shard.name, run.id, node=task.node, step="backup"))
+    except LeaseHeld as held:  # somebody was quicker
+        steps.cleanup.run(run.folder)
+        return held.message
+    record = new_record(run, node=task.node, root=task.root, fence=fence, attempt=attempt)
+    fleet.persist(lambda: records.start(client, record))
+    return record
 
 
 def _refused(task: FleetTask, shard: str, error: TidemarkError) -> None:

@@ -15,7 +15,7 @@ import redis
 from celery import Task
 from celery.exceptions import Ignore
 
-from tasks import figures, logs
+from tasks import figures, logs, turns
 from tasks.node import own_queue
 from tasks.progress import Reporter
 from tidemark import config, fleet, steps
@@ -234,6 +234,7 @@ class StepTask(FleetTask):
         state: records.EndState = "skipped" if result.skipped else "succeeded"
         fleet.persist(lambda: records.close(client, run_id, state, skipped=result.skipped, result=value))
         fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=record.fence))
+        turns.try_to_make_room(client, self.settings())
         return value
 
     def _failed(self, run: steps.Run, step: str, error: Exception) -> None:

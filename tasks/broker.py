@@ -70,7 +70,9 @@ class Taken:
 def channel() -> Iterator[Any]:
     """The way to the broker, for as long as the block lasts. Raises ``RedisUnavailable``."""
     try:
-        with app.connection_for_write(connect_timeout=5) as connection:
+        pool: Any = app.pool
+        with pool.acquire(block=True) as connection:
+            connection.ensure_connection(max_retries=3, interval_start=0.2, interval_step=0.5, timeout=10)
             yield connection.default_channel
     except (OperationalError, redis.ConnectionError, redis.TimeoutError) as error:
         url = config.load().redis.url
@@ -79,13 +81,18 @@ def channel() -> Iterator[Any]:
         ) from error
 
 
-def waiting(channel: Any, queue: str) -> list[Message]:
-    """The messages that wait in a queue, in the order in which they will be taken."""
+def waiting(channel: Any, queue: str, priority: int | None = None) -> list[Message]:
+    """The messages that wait in a queue, or only those of one priority, in the order in which they will be taken."""
+    priorities = sorted(channel.priority_steps) if priority is None else [priority]
     with channel.conn_or_acquire() as client:
-        lists = [
-            client.lrange(channel._q_for_pri(queue, priority), 0, -1) for priority in sorted(channel.priority_steps)
-        ]
-    return [message for found in lists for raw in reversed(found) if (message := _parse(channel, raw, queue))]
+        lists = [client.lrange(channel._q_for_pri(queue, one), 0, -1) for one in priorities]
+    return [message for found in lists for raw in reversed(found) if (message := parse(channel, raw, queue))]
+
+
+def count(channel: Any, queue: str, priority: int) -> int:
+    """How many messages of one priority wait in a queue."""
+    with channel.conn_or_acquire() as client:
+        return int(client.llen(channel._q_for_pri(queue, priority)))
 
 
 def remove(channel: Any, message: Message) -> bool:
@@ -102,11 +109,23 @@ def taken(channel: Any) -> list[Taken]:
     found = []
     for tag, payload in held.items():
         content, _, routing_key = json.loads(payload)
-        message = _parse(channel, json.dumps(content), str(routing_key))
+        message = parse(channel, json.dumps(content), str(routing_key))
         if message:
             at = datetime.fromtimestamp(float(since.get(tag, 0.0)), UTC)
             found.append(Taken(tag.decode() if isinstance(tag, bytes) else str(tag), at, message))
     return found
+
+
+def own(channel: Any, request: Any) -> Message | None:
+    """The message of the task that asks; None when it is not held for this worker any more (a broken connection has
+    given it back)."""
+    tag = (request.properties or {}).get("delivery_tag")
+    with channel.conn_or_acquire() as client:
+        payload = client.hget(channel.unacked_key, tag) if tag else None
+    if not payload:
+        return None
+    content, _, routing_key = json.loads(payload)
+    return parse(channel, json.dumps(content), str(routing_key))
 
 
 def give_back(channel: Any, held: Taken) -> None:
@@ -123,8 +142,8 @@ def forget(channel: Any, held: Taken) -> None:
         pipe.execute()
 
 
-def _parse(channel: Any, raw: bytes | str, queue: str) -> Message | None:
-    """None for what is no task of Celery's second protocol."""
+def parse(channel: Any, raw: bytes | str, queue: str) -> Message | None:
+    """A message as it stands in Redis; None for what is no task of Celery's second protocol."""
     text = raw.encode() if isinstance(raw, str) else raw
     try:
         message = channel.message_to_python(json.loads(text))

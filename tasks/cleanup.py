@@ -8,7 +8,7 @@ from typing import Literal
 
 from celery.result import AsyncResult
 
-from tasks import app, logs
+from tasks import app, logs, turns
 from tasks.base import FleetTask, Value, describe, fail_run
 from tidemark import fleet, steps
 from tidemark.errors import RunError, TidemarkError
@@ -54,6 +54,7 @@ def cleanup(
             fence = record.fence if record else None
             fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=fence))
         fleet.persist(lambda: records.clear(client, run_id))
+        turns.try_to_make_room(client, self.settings())
         return {"shard": shard, "run": run_id}
 
 

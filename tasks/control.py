@@ -15,7 +15,7 @@ import redis
 from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
 
-from tasks import app, broker
+from tasks import app, broker, parking, turns
 from tasks.broker import BACKUP, SHARED_QUEUE, Message
 from tasks.node import own_queue
 from tidemark import config, fleet
@@ -100,13 +100,14 @@ def cancel(shard: str, reason: str = "cancelled by an operator") -> Cancelled:
     found, messages = _look(settings, name)
     with broker.channel() as channel:
         # First what waits, or the end of the run would let it begin.
-        gone = [message for message in messages if broker.remove(channel, message)]
+        gone = [message for message in messages if broker.remove(channel, message) or parking.remove(channel, message)]
         taken = [held.message for held in broker.taken(channel) if held.message.shard == name]
     for message in (*gone, *taken):
         _settle(message.id, *message.later, reason=reason)
     with fleet.connect(settings.redis) as client:
         for run in found.runs:
             _end(client, name, run, reason)
+        turns.try_to_make_room(client, settings)
     # A node that is turning a message into a run at this moment ends the run at its first step.
     doomed = [run.id for run in found.runs] + [message.root for message in taken]
     if doomed:
@@ -129,6 +130,7 @@ def retry_failed() -> list[Enqueued]:
         busy = {run.shard for run in records.open_runs(client)}
     with broker.channel() as channel:
         busy |= {message.shard for message in broker.waiting(channel, SHARED_QUEUE)}
+        busy |= {parked.message.shard for parked in parking.parked(channel)}
         busy |= {held.message.shard for held in broker.taken(channel)}
     return [Enqueued(name, enqueue(name)) for name in failed if name not in busy]
 
@@ -140,7 +142,9 @@ def _look(settings: Settings, shard: str) -> tuple[Cancelled, list[Message]]:
         runs = tuple(_describe(run, run.node in there) for run in records.open_runs(client) if run.shard == shard)
     with broker.channel() as channel:
         queues = [SHARED_QUEUE, *dict.fromkeys(own_queue(run.node) for run in runs)]
-        messages = [found for queue in queues for found in broker.waiting(channel, queue) if found.shard == shard]
+        there_are = [found for queue in queues for found in broker.waiting(channel, queue)]
+        there_are += [parked.message for parked in parking.parked(channel)]
+        messages = [message for message in there_are if message.shard == shard]
     ids = tuple(message.id for message in messages if message.task == BACKUP)
     return Cancelled(shard, runs, ids), messages
 

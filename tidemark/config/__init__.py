@@ -3,6 +3,7 @@
 from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
 from tidemark.config.flower import FlowerSettings
+from tidemark.config.limits import FleetSettings, LimitSettings
 from tidemark.config.load import ENVIRONMENT_VARIABLE, FALLBACK_PATH, config_path, load
 from tidemark.config.repository import RepositorySettings
 from tidemark.config.settings import Settings
@@ -14,7 +15,9 @@ __all__ = [
     "FALLBACK_PATH",
     "AlertSettings",
     "CycleSettings",
+    "FleetSettings",
     "FlowerSettings",
+    "LimitSettings",
     "NodeSettings",
     "RedisSettings",
     "RepositorySettings",

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
 from tidemark.config.flower import FlowerSettings
+from tidemark.config.limits import FleetSettings, LimitSettings
 from tidemark.config.repository import KEY_KEYS, RepositorySettings
 from tidemark.config.shard import ShardSettings
 from tidemark.config.types import Section
@@ -24,6 +25,8 @@ class Settings(Section):
     node: NodeSettings
     redis: RedisSettings = RedisSettings()
     cycle: CycleSettings = CycleSettings()
+    fleet: FleetSettings = FleetSettings()
+    limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
     alert: AlertSettings = AlertSettings()
     flower: FlowerSettings = FlowerSettings()

@@ -66,4 +66,5 @@ class ShardSettings(Section):
 
     @property
     def keyspace(self) -> str:
+        """The first part of the name."""
         return self.name.split("/")[0]

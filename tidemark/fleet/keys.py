@@ -11,6 +11,9 @@
     tidemark:counts:<shard>    hash    what only rises, for Prometheus (counters.py)            for ever
     tidemark:counts:<keyspace> hash    the same: how long steps took                            for ever
     tidemark:node:<node>       string  since when a node is there                               60 s, renewed
+    tidemark:turn              string  who is choosing the next shard (turns.py)                30 s
+    tidemark:parked            hash    by id: messages over a bound, which wait for a run's end until then
+    tidemark:again             zset    requests whose run was lost, by when they are due again  until then
 
 Losing all of it loses no backup: ``tidemark status --rescan`` and the next cycle fill it again.
 """
@@ -19,6 +22,9 @@ from __future__ import annotations
 
 PREFIX = "tidemark:"
 OPEN = f"{PREFIX}open"
+TURN = f"{PREFIX}turn"
+PARKED = f"{PREFIX}parked"
+AGAIN = f"{PREFIX}again"
 
 
 def lease(shard: str) -> str:

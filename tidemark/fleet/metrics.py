@@ -189,6 +189,20 @@ def views(client: redis.Redis, shards: Iterable[str]) -> list[ShardView]:
     return [_parse(name, answers[2 * i], answers[2 * i + 1]) for i, name in enumerate(names)]
 
 
+def newest_times(client: redis.Redis, shards: Iterable[str]) -> dict[str, datetime]:
+    """When each shard's newest backup was finished, UTC; without the shards that have none as far as Redis knows."""
+    names = list(shards)
+    with translated(client), client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.hget(keys.shard(name), "newest")
+        answers = pipe.execute()
+    return {
+        name: NewestBackup.model_validate_json(text).finished_at
+        for name, text in zip(names, answers, strict=True)
+        if text
+    }
+
+
 def has_had_backups(client: redis.Redis, shard: str) -> bool:
     """Whether this shard has had a backup as far as Redis knows."""
     with translated(client):

@@ -1,0 +1,67 @@
+"""Whose turn it is: functions from what waits and what runs to a plan."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tidemark.config import FleetSettings, ShardSettings
+from tidemark.fleet import turns
+from tidemark.fleet.turns import Waiting
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 11, 26, 2, 0, tzinfo=UTC)
+
+
+def _shard(name: str, host: str = "db1") -> ShardSettings:
+    return ShardSettings(name=name, host=host, user="u", password_file=Path("/dev/null"))
+
+
+def _waiting(name: str, hours: float | None, host: str = "db1") -> Waiting:
+    newest = None if hours is None else NOW - timedelta(hours=hours)
+    return Waiting.of(f"id of {name}", _shard(name, host), newest)
+
+
+def test_the_shard_with_the_oldest_newest_backup_goes_first_and_one_without_any_before_it() -> None:
+    fresh, stale, never = _waiting("a/1", 1), _waiting("a/2", 30), _waiting("a/3", None)
+
+    assert turns.plan([fresh, stale], [], FleetSettings()).next == stale
+    assert turns.plan([fresh, stale, never], [], FleetSettings()).next == never
+
+
+def test_of_equals_the_first_in_the_queue_goes_first() -> None:
+    first, second = _waiting("a/1", None), _waiting("a/2", None)
+
+    assert turns.plan([first, second], [], FleetSettings()).next == first
+
+
+def test_without_anything_waiting_it_is_nobodys_turn() -> None:
+    assert turns.plan([], [], FleetSettings(max_per_host=1)) == turns.Turn(None)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "reason"),
+    [
+        ({"max_per_host": 2}, "the bound for db1 is reached: 2 running ([fleet] max_per_host = 2)"),
+        ({"max_per_keyspace": 1}, "the bound for a is reached: 1 running ([fleet] max_per_keyspace = 1)"),
+    ],
+)
+def test_a_request_over_a_bound_lets_the_next_one_go_first(bounds: dict[str, int], reason: str) -> None:
+    running = [_shard("a/8", "db1"), _shard("b/9", "db1")]
+    stale, fresh = _waiting("a/1", 30, "db1"), _waiting("c/1", 1, "db2")
+
+    assert turns.plan([stale, fresh], running, FleetSettings(**bounds)) == turns.Turn(fresh, ((stale, reason),))
+    assert turns.plan([stale], running, FleetSettings(**bounds)).next is None
+
+
+def test_as_many_go_on_as_there_is_room_for_together_the_stalest_first() -> None:
+    waiting = [_waiting("a/1", 1), _waiting("a/2", 9), _waiting("a/3", 5), _waiting("b/1", 2, "db2")]
+    running = [_shard("a/8")]
+
+    fitting = turns.fitting(waiting, running, FleetSettings(max_per_host=2, max_per_keyspace=3))
+
+    assert [request.shard for request in fitting] == ["a/2", "b/1"]
+    assert len(turns.fitting(waiting, running, FleetSettings())) == 4

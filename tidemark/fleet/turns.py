@@ -1,0 +1,123 @@
+"""Whose turn it is: when more shards wait than nodes are free, the stalest goes first, and none over a bound.
+
+The plans are pure; ``choosing`` sees to it that one node at a time chooses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import redis
+from redis.exceptions import LockError
+
+from tidemark.config import FleetSettings, ShardSettings
+from tidemark.errors import FleetError
+from tidemark.fleet import keys
+from tidemark.fleet.connection import translated
+
+log = logging.getLogger(__name__)
+
+LOCKED = 30.0
+"""Seconds after which the choice of a node that died in the middle of it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that waits for a node."""
+
+    id: str
+    """Of its task."""
+    shard: str
+    host: str
+    """The shard's primary."""
+    keyspace: str
+    newest: datetime | None = None
+    """When the shard's newest backup was finished, UTC; None when there is none that the fleet knows of."""
+
+    @classmethod
+    def of(cls, id: str, shard: ShardSettings, newest: datetime | None = None) -> Waiting:
+        """A request for a configured shard."""
+        return cls(id, shard.name, shard.host, shard.keyspace, newest)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is to be done with the requests that wait."""
+
+    next: Waiting | None
+    """The one that goes first; None when each is over a bound."""
+    over: tuple[tuple[Waiting, str], ...] = ()
+    """Those over a bound, each with the reason in words."""
+
+
+class Room:
+    """How much may still be begun, given what is running."""
+
+    def __init__(self, running: Iterable[ShardSettings], bounds: FleetSettings) -> None:
+        shards = list(running)
+        self._bounds = bounds
+        self._hosts = Counter(shard.host for shard in shards)
+        self._keyspaces = Counter(shard.keyspace for shard in shards)
+
+    def lacking(self, request: Waiting) -> str:
+        """Why a request must wait; empty when there is room for it."""
+        limits = (
+            (request.host, self._hosts[request.host], "max_per_host", self._bounds.max_per_host),
+            (request.keyspace, self._keyspaces[request.keyspace], "max_per_keyspace", self._bounds.max_per_keyspace),
+        )
+        for name, running, key, bound in limits:
+            if bound and running >= bound:
+                return f"the bound for {name} is reached: {running} running ([fleet] {key} = {bound})"
+        return ""
+
+    def take(self, request: Waiting) -> None:
+        """The request is begun."""
+        self._hosts[request.host] += 1
+        self._keyspaces[request.keyspace] += 1
+
+
+def plan(waiting: Sequence[Waiting], running: Iterable[ShardSettings], bounds: FleetSettings) -> Turn:
+    """The turn of the stalest request that has room; of equals, that of the first in ``waiting``."""
+    room = Room(running, bounds)
+    over = tuple((request, reason) for request in waiting if (reason := room.lacking(request)))
+    late = {request.id for request, _ in over}
+    return Turn(min((request for request in waiting if request.id not in late), key=staleness, default=None), over)
+
+
+def fitting(waiting: Sequence[Waiting], running: Iterable[ShardSettings], bounds: FleetSettings) -> list[Waiting]:
+    """As many of the requests as there is room for together, the stalest first."""
+    room = Room(running, bounds)
+    found = []
+    for request in sorted(waiting, key=staleness):
+        if not room.lacking(request):
+            room.take(request)
+            found.append(request)
+    return found
+
+
+def staleness(request: Waiting) -> datetime:
+    """What requests are sorted by: a shard without a backup goes before all others."""
+    return request.newest or datetime.min.replace(tzinfo=UTC)
+
+
+@contextlib.contextmanager
+def choosing(client: redis.Redis) -> Iterator[None]:
+    """While the block lasts nobody else chooses, or begins a run."""
+    lock = client.lock(keys.TURN, timeout=LOCKED, sleep=0.02, blocking_timeout=2 * LOCKED)
+    with translated(client):
+        if not lock.acquire():
+            raise FleetError("no turn within a minute: other nodes were choosing all the time")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(FleetError):
+            try:
+                with translated(client):
+                    lock.release()
+            except LockError:
+                log.warning("the choice took longer than %.0f s", LOCKED)
