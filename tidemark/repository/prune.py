@@ -59,13 +59,19 @@ class Pruner:
         manifests = [
             info for info in self._store.list(self._names.backups) if self._names.parse_manifest(info.name) in going
         ]
-        packs = []
+        packs, unknown = [], {}
         for info in self._store.list(self._names.packs):
             pack = self._names.parse_pack(info.name)
             if pack is None or pack in referred or pack.run_id in living_runs:
                 continue
             if pack.run_id in committed or pack.run_id in dead_runs or _is_old(pack.run_id, now):
                 packs.append(info)
+            else:
+                unknown[pack] = info
+        if unknown:
+            # A run whose own manifest went earlier has committed as well: these are the last that refer to its packs.
+            last = self._referred([backup for backup in backups if backup.number in going])
+            packs += [info for pack, info in unknown.items() if pack in last]
         pruned = Pruned(tuple(sorted(going)), len(packs), sum(info.size for info in (*manifests, *packs)), plan)
         announce(pruned)
         if not dry_run:

@@ -36,7 +36,7 @@ def run(
         backups = rooms.shard_backups(run)
         backup = _commit(run, backups, progress, guard)
         Known(run.settings, run.shard.name).remember(Seen(backup.number, backup.digest))
-        pruned, prune_error = _prune(run, backups, living_runs | {run.id}, guard)
+        pruned, prune_error = _prune(run, backups, living_runs - {run.id}, guard)  # ours is complete
         mirrors = mirror.run_all(run.settings, run.shard.name, progress=progress)
         result = UploadResult(
             run=run.id,

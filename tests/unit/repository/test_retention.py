@@ -133,6 +133,21 @@ def test_rubbish_does_not_pile_up(tmp_path: Path) -> None:
     assert read_folder(tmp_path / "out") == state
 
 
+def test_a_pack_goes_with_the_last_backup_that_refers_to_it_however_long_ago_its_run_was(tmp_path: Path) -> None:
+    store = MemoryStore()
+    shard = open_shard(store)
+    for number in range(8):
+        state = {"always": noise(0, 6000), **{f"t{i}": noise((i, number - number % (i + 1)), 6000) for i in range(6)}}
+        write_folder(tmp_path / "data", state)
+        made = upload(shard, tmp_path / "data", threads=1)
+        shard.prune(LAST, now=made.finished_at)
+
+        referred = {
+            f"commerce/-80/packs/{pack.run_id}/{pack.number:012d}" for b in shard.backups() for pack in shard.packs(b)
+        }
+        assert {info.name for info in store.list("commerce/-80/packs/")} == referred
+
+
 def test_an_unreadable_manifest_stops_pruning_before_anything_goes(tmp_path: Path) -> None:
     store = MemoryStore()
     shard = open_shard(store)
