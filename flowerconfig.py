@@ -13,6 +13,7 @@ from tornado.options import options as _options
 from tidemark import config as _config
 from tidemark.errors import ConfigError as _ConfigError
 from tidemark.web import login as _login
+from tidemark.web import plugin as _plugin
 
 try:
     _flower = _config.load().flower
@@ -27,6 +28,8 @@ try:
         basic_auth = _login.install(_flower)
 except _ConfigError as _error:
     raise SystemExit(f"Error: {_error}") from None
+
+_plugin.install()  # the pages below /shards
 
 address = _flower.address
 port = _flower.port

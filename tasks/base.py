@@ -47,12 +47,6 @@ def _client(settings: RedisSettings) -> redis.Redis:
     return fleet.connect(settings)
 
 
-@functools.lru_cache(maxsize=1)
-def _load(path: Path, stamp: tuple[int, ...]) -> Settings:
-    """Reading and validating a thousand shards takes longer than everything else that a task does around a step."""
-    return config.load(path)
-
-
 class FleetTask(BaseTask):
     """A task that knows the fleet. Tasks are one object per process: nothing of a single call is kept in them."""
 
@@ -61,12 +55,7 @@ class FleetTask(BaseTask):
 
     def settings(self) -> Settings:
         """The configuration as it is now; an edited file counts from the next task on."""
-        path = self.config_path()
-        try:
-            seen = path.stat()
-        except OSError:
-            return config.load(path)  # says what is wrong with it
-        return _load(path, (seen.st_mtime_ns, seen.st_size, seen.st_ino))
+        return config.current(self.config_path())
 
     def config_path(self) -> Path:
         return config.config_path()

@@ -135,6 +135,16 @@ def retry_failed() -> list[Enqueued]:
     return [Enqueued(name, enqueue(name)) for name in failed if name not in busy]
 
 
+def waiting() -> dict[str, str]:
+    """The shards for which a run was asked for that no node has begun, each with what it waits for: empty for a free
+    node. Raises ``RedisUnavailable``."""
+    with broker.channel() as channel:
+        parked = parking.parked(channel)
+        messages = broker.waiting(channel, SHARED_QUEUE) + [held.message for held in broker.taken(channel)]
+    found = {one.message.shard: one.reason for one in parked}
+    return found | {message.shard: "" for message in messages if message.task == BACKUP}
+
+
 def _look(settings: Settings, shard: str) -> tuple[Cancelled, list[Message]]:
     """What there is of a shard, and the messages of it that no worker has taken."""
     with fleet.connect(settings.redis) as client:

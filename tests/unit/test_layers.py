@@ -27,7 +27,7 @@ MAY_KNOW = {
     "shards": PLAIN | {"config"},
     "fleet": PLAIN | {"config"},
     "users": PLAIN,
-    "web": PLAIN | {"config", "fleet", "users"},
+    "web": PLAIN | {"config", "fleet", "users", "tasks"},
     "steps": PLAIN | {"config", "storage", "repository", "mysql", "shards"},
     "cli": PLAIN | {"config", "storage", "repository", "mysql", "shards", "steps", "fleet", "tasks", "users"},
 }
@@ -59,9 +59,10 @@ def test_a_module_imports_only_rooms_that_its_own_may_know(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_engine_knows_no_celery_and_only_the_fleet_knows_redis(path: Path) -> None:
+def test_the_engine_knows_no_celery_only_the_fleet_knows_redis_and_only_the_web_knows_flower(path: Path) -> None:
     vendors = {name.split(".")[0] for name in _imported(path)}
     room = _room(path)
 
-    assert room == "cli" or not vendors & {"celery", "kombu", "billiard", "tasks"}
+    assert room in {"cli", "web"} or not vendors & {"celery", "kombu", "billiard", "tasks"}
     assert room in {"fleet", "cli"} or "redis" not in vendors
+    assert room == "web" or not vendors & {"flower", "tornado"}

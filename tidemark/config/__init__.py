@@ -4,7 +4,7 @@ from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
 from tidemark.config.flower import FlowerSettings
 from tidemark.config.limits import FleetSettings, LimitSettings
-from tidemark.config.load import ENVIRONMENT_VARIABLE, FALLBACK_PATH, config_path, load
+from tidemark.config.load import ENVIRONMENT_VARIABLE, FALLBACK_PATH, config_path, current, load
 from tidemark.config.repository import RepositorySettings
 from tidemark.config.settings import Settings
 from tidemark.config.shard import ShardSettings
@@ -25,6 +25,7 @@ __all__ = [
     "Settings",
     "ShardSettings",
     "config_path",
+    "current",
     "load",
     "parse_duration",
     "parse_size",

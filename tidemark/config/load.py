@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tomllib
 from pathlib import Path
@@ -39,6 +40,21 @@ def load(path: str | Path | None = None) -> Settings:
         return Settings.model_validate(data, context={"folder": file.parent})
     except ValidationError as error:
         raise ConfigError(_explain(file, data, error), "docs/configuration.md lists every key") from error
+
+
+def current(path: Path) -> Settings:
+    """The same for whoever asks again and again: read anew only when the file has changed, since validating a thousand
+    shards takes a while."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return load(path)  # says what is wrong with it
+    return _load_once(path, (seen.st_mtime_ns, seen.st_size, seen.st_ino))
+
+
+@functools.lru_cache(maxsize=1)
+def _load_once(path: Path, stamp: tuple[int, ...]) -> Settings:
+    return load(path)
 
 
 def _explain(file: Path, data: dict[str, Any], error: ValidationError) -> str:
