@@ -52,9 +52,15 @@ class Demo:
     def output(self) -> str:
         return self._output.read_text()
 
+    def living_output(self) -> str:
+        """What it has said so far; fails with that once it has ended."""
+        if self.process.poll() is not None:
+            pytest.fail(self.output())
+        return self.output()
+
     def runs(self, words: str) -> bool:
         """Whether a process below the demo has these words in its command line."""
-        assert self.process.poll() is None, self.output()
+        self.living_output()
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 if words in " ".join(child.cmdline()):
@@ -133,7 +139,7 @@ def test_ctrl_c_leaves_no_process_and_no_folder(demo: Demo, moment: str) -> None
 
 def test_a_termination_leaves_no_process_and_no_folder(demo: Demo) -> None:
     demo.start()
-    wait_until(lambda: "backup 1 is complete" in demo.output(), 200, "the fleet is at work")
+    wait_until(lambda: "backup 1 is complete" in demo.living_output(), 200, "the fleet is at work")
     demo.process.terminate()
     assert demo.process.wait(60) == 128 + signal.SIGTERM
     assert leftovers.find(demo.place) == []
