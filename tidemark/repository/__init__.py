@@ -4,6 +4,7 @@ from tidemark.repository.backup import Backup, Facts
 from tidemark.repository.inspect import Inspected, Inspector
 from tidemark.repository.keyring import Keyring, KeySource
 from tidemark.repository.keys import MasterKey, WrappingKey
+from tidemark.repository.limits import Limits, RateLimit
 from tidemark.repository.manifest import Manifest
 from tidemark.repository.mirror import Level, Mirror, Mirrored
 from tidemark.repository.prune import Pruned
@@ -24,12 +25,14 @@ __all__ = [
     "Keyring",
     "KnownKey",
     "Level",
+    "Limits",
     "Manifest",
     "MasterKey",
     "Mirror",
     "Mirrored",
     "PrunePlan",
     "Pruned",
+    "RateLimit",
     "Repository",
     "Restored",
     "RetentionPolicy",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tidemark.errors import Damaged, ObjectExists, ObjectMissing
 from tidemark.repository.crew import Crew
+from tidemark.repository.limits import Limits
 from tidemark.repository.meter import Meter
 from tidemark.storage import ObjectInfo, Store
 
@@ -26,7 +27,16 @@ class Copied:
 class PackCopier:
     """Copies packs that the target lacks. Remembers what is there, so that nothing is copied twice."""
 
-    def __init__(self, source: Store, target: Store, there: Iterable[ObjectInfo], *, budget: int = BUDGET) -> None:
+    def __init__(
+        self,
+        source: Store,
+        target: Store,
+        there: Iterable[ObjectInfo],
+        *,
+        budget: int = BUDGET,
+        limits: Limits | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
         self._source = source
         self._target = target
         self._there = {info.name: info.size for info in there}
@@ -42,18 +52,21 @@ class PackCopier:
     def copy(self, packs: Sequence[ObjectInfo], *, threads: int, meter: Meter) -> None:
         """Returns when all of them are there. Raises ``ObjectMissing`` for one that the source does not have,
         ``Damaged`` for one that has another size than it should, and the errors of both stores."""
-        work = _Work(packs, self._budget)
+        crew = Crew(stall_timeout=self._limits.stall_timeout, what=f"copying to {self._target.url}")
+        work = _Work(crew, packs, self._budget)
 
         def loop() -> None:
             while (pack := work.take()) is not None:
                 try:
+                    self._limits.rate.take(pack.size, crew.check_waiting)
                     self._copy(pack)
                 finally:
                     work.give_back(pack)
+                crew.touch()
                 meter.add(pack.size)
 
-        work.crew.run(min(threads, len(packs)), loop, "mirror")
-        work.crew.reraise()
+        crew.run(min(threads, len(packs)), loop, "mirror")
+        crew.reraise()
         self.copied = Copied(self.copied.packs + len(packs), self.copied.bytes + sum(pack.size for pack in packs))
         self._there |= {pack.name: pack.size for pack in packs}
 
@@ -77,8 +90,8 @@ class PackCopier:
 class _Work:
     """Hands out packs as the budget allows."""
 
-    def __init__(self, packs: Sequence[ObjectInfo], budget: int) -> None:
-        self.crew = Crew()
+    def __init__(self, crew: Crew, packs: Sequence[ObjectInfo], budget: int) -> None:
+        self.crew = crew
         self._left: Iterator[ObjectInfo] = iter(packs)
         self._next = next(self._left, None)
         self._budget = budget

@@ -124,6 +124,12 @@ class Manifest:
     backup: Backup
     body: Body
 
+    @property
+    def needed_bytes(self) -> int:
+        """What the files take on a disk: holes take nothing."""
+        maps = sum(segment.raw for file in self.body.files for segment in self.body.segments(file))
+        return sum(pack.live for pack in self.body.packs) - maps
+
     def part(self, wanted: Callable[[str], bool]) -> Manifest:
         """The same with those files only whose paths are wanted, and all folders."""
         files = tuple(file for file in self.body.files if wanted(file.path))

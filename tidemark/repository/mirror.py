@@ -17,6 +17,7 @@ from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository.backup import Backup
 from tidemark.repository.copying import PackCopier
 from tidemark.repository.keys import DataKey
+from tidemark.repository.limits import Limits
 from tidemark.repository.meter import Meter
 from tidemark.repository.names import KEYS, ShardNames
 from tidemark.repository.prune import MARGIN
@@ -117,7 +118,9 @@ class Mirror:
             extra=tuple(sorted(theirs.keys() - ours.keys())),
         )
 
-    def bring_level(self, *, threads: int = 4, progress: ProgressCallback = ignore) -> Mirrored:
+    def bring_level(
+        self, *, threads: int = 4, progress: ProgressCallback = ignore, limits: Limits | None = None
+    ) -> Mirrored:
         """Copies what is missing, the newest backup first; then deletes what the first repository has pruned.
 
         What is there is not copied again, so a call that was cut off is continued by the next one. Raises
@@ -128,7 +131,7 @@ class Mirror:
         began = time.monotonic()
         ours, theirs = self._manifests(self._first), self._manifests(self._mirror)
         self._check_same(ours, theirs)
-        copier = PackCopier(self._first, self._mirror, self._packs())
+        copier = PackCopier(self._first, self._mirror, self._packs(), limits=limits)
         missing = [backup for backup in reversed(self._ours.backups()) if backup.number not in theirs]
         wanted = list(self._packs_of(missing).items())
         total = copier.missing(pack for _, packs in wanted for pack in packs)

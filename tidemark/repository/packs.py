@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from tidemark.repository.blockmap import FrameRef
-from tidemark.repository.crew import Crew
+from tidemark.repository.crew import Crew, Helpers
 from tidemark.repository.journal import FrameNote
 from tidemark.repository.names import PackName
 from tidemark.repository.sealing import OVERHEAD
@@ -41,7 +40,7 @@ class PackStream:
     def __init__(
         self,
         crew: Crew,
-        executor: Executor,
+        helpers: Helpers,
         store: Callable[[Pack], None],
         next_name: Callable[[], PackName],
         *,
@@ -49,7 +48,7 @@ class PackStream:
         most: int,
     ) -> None:
         self._crew = crew
-        self._executor = executor
+        self._helpers = helpers
         self._store = store
         self._next_name = next_name
         self._size = size
@@ -110,7 +109,7 @@ class PackStream:
             self._room -= 1
 
     def _submit(self, pack: Pack) -> None:
-        self._executor.submit(self._crew.guarded, lambda: self._send(pack))
+        self._helpers.submit(lambda: self._send(pack))
 
     def _send(self, pack: Pack) -> None:
         self._crew.check()

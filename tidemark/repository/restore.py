@@ -19,6 +19,7 @@ from tidemark.repository import blockmap
 from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, FrameRef
 from tidemark.repository.crew import Crew
 from tidemark.repository.keys import DataKey
+from tidemark.repository.limits import Limits, always
 from tidemark.repository.manifest import Body, File, Manifest, segment_counts
 from tidemark.repository.meter import Meter
 from tidemark.repository.names import ShardNames
@@ -97,8 +98,18 @@ class Restore:
     """One restore of one backup. Use it once."""
 
     def __init__(
-        self, store: Store, key: DataKey, names: ShardNames, manifest: Manifest, target: Place, *, threads: int
+        self,
+        store: Store,
+        key: DataKey,
+        names: ShardNames,
+        manifest: Manifest,
+        target: Place,
+        *,
+        threads: int,
+        guard: Callable[[], None] = always,
+        limits: Limits | None = None,
     ) -> None:
+        limits = limits or Limits()
         self._store = store
         self._names = names
         self._manifest = manifest
@@ -107,7 +118,9 @@ class Restore:
         self._sealer = FrameSealer(key, names.shard)
         self._digest_key = key.digest_key(names.shard)
         self._block_size = manifest.backup.block_size
-        self._crew = Crew()
+        self._guard = guard
+        self._rate = limits.rate
+        self._crew = Crew(stall_timeout=limits.stall_timeout, what=f"{names.shard}: the restore from {store.url}")
         self._stack: list[Task] = []
         self._busy = 0
         self._fetched = 0
@@ -130,6 +143,7 @@ class Restore:
 
     def _work(self) -> None:
         while (task := self._take()) is not None:
+            self._crew.touch()
             try:
                 task()
             finally:
@@ -267,7 +281,10 @@ class Restore:
         first, last = ref_of(group[0]), ref_of(group[-1])
         name = self._names.pack(first.pack)
         length = last.offset + last.length - first.offset
+        self._rate.take(length, self._crew.check_waiting)
+        self._guard()
         content = memoryview(self._store.get(name, first.offset, length))
+        self._crew.touch()
         with self._counting:
             self._fetched += len(content)
         if len(content) != length:

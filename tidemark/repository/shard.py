@@ -16,6 +16,7 @@ from tidemark.repository.geometry import Geometry
 from tidemark.repository.inspect import Inspector
 from tidemark.repository.journal import Journal
 from tidemark.repository.keys import DataKey
+from tidemark.repository.limits import Limits, always
 from tidemark.repository.manifest import HEAD_READ, Manifest, ManifestCodec
 from tidemark.repository.names import PackName, ShardNames, is_run_id
 from tidemark.repository.probe import open_one_frame
@@ -27,10 +28,6 @@ from tidemark.repository.target import Target
 from tidemark.repository.upload import Stored, Upload
 from tidemark.repository.verify import Verified, Verify
 from tidemark.storage import Store
-
-
-def always() -> None:
-    """The guard of an upload that nobody can take the shard from."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,6 +125,7 @@ class ShardRepository:
         inspector: Inspector | None = None,
         base: Backup | None = None,
         unreadable: Collection[int] = (),
+        limits: Limits | None = None,
     ) -> Backup:
         """Makes a full backup of a cold folder. Returns only after the manifest has been read back.
 
@@ -137,6 +135,7 @@ class ShardRepository:
         called before every pack and before the manifest, and raises to forbid committing. ``inspector`` looks at the
         blocks that are stored anew. ``base`` is the backup whose blocks are referred to when those of ``parent`` are
         damaged. ``unreadable`` are numbers whose manifests cannot be read: they are passed over, and never used again.
+        ``limits`` hold the storing of packs back, and end an upload of which nothing moves.
 
         Raises ``BackupConflict`` when another run has committed meanwhile, ``RepositoryError`` when the folder is
         not cold, ``Damaged`` when the inspector finds a bad page, and the errors of the store.
@@ -172,6 +171,7 @@ class ShardRepository:
                 pack_size=pack_size,
                 guard=guard,
                 inspector=inspector,
+                limits=limits or Limits(),
             ).run(files, directories, progress)
         finally:
             opened.close()
@@ -187,6 +187,8 @@ class ShardRepository:
         reuse: bool = False,
         durable: bool = False,
         only: Callable[[str], bool] | None = None,
+        guard: Callable[[], None] = always,
+        limits: Limits | None = None,
     ) -> Restored:
         """Makes ``folder`` the backup's data folder. Every block is checked before it is written: this either
         finishes with the right data or raises, and then the folder is to be thrown away (or restored again with
@@ -194,12 +196,16 @@ class ShardRepository:
 
         Without ``reuse`` the folder must be empty or not exist. With it, blocks that are there already are kept and
         only others fetched, and files that the backup does not have are removed. ``durable`` returns only after
-        everything is on disk. ``only`` says of each file's path whether it is wanted; without it all are.
+        everything is on disk. ``only`` says of each file's path whether it is wanted; without it all are. ``guard`` is
+        called before every fetch, and raises to end it. ``limits`` hold the fetching back, and end a restore of which
+        nothing moves.
         Raises ``DiskFull``, ``Damaged``, ``ObjectMissing`` and the errors of the store.
         """
         target = Target(folder, reuse=reuse, durable=durable)
         manifest = self.manifest(backup) if only is None else self.manifest(backup).part(only)
-        restore = Restore(self._store, self._key, self._names, manifest, target, threads=threads)
+        restore = Restore(
+            self._store, self._key, self._names, manifest, target, threads=threads, guard=guard, limits=limits
+        )
         try:
             return restore.run(progress)
         except ObjectMissing as error:
@@ -231,6 +237,10 @@ class ShardRepository:
             self._store, self._key, self._names, manifest, threads=threads, inspector=inspector, sample=sample
         )
         return verify.look(progress)
+
+    def needed_bytes(self, backup: Backup) -> int:
+        """Bytes that a backup's files take on a disk: holes take nothing."""
+        return self.manifest(backup).needed_bytes
 
     def plan_prune(self, policy: RetentionPolicy, now: datetime) -> PrunePlan:
         """What ``prune`` would do to the backups, and why."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +18,12 @@ from tidemark.errors import Damaged, ObjectExists, ObjectMissing, RepositoryErro
 from tidemark.progress import ProgressCallback
 from tidemark.repository.before import Before
 from tidemark.repository.blockmap import DIGEST_BYTES, HOLE, HOLE_DIGEST, FrameRef, Segment
-from tidemark.repository.crew import Crew
+from tidemark.repository.crew import Crew, Helpers
 from tidemark.repository.geometry import Geometry
 from tidemark.repository.inspect import Inspector
 from tidemark.repository.journal import FrameNote, Journal, StoredPack
 from tidemark.repository.keys import DataKey
+from tidemark.repository.limits import Limits
 from tidemark.repository.manifest import Body, Directory, File, Manifest, PackUse
 from tidemark.repository.meter import Meter
 from tidemark.repository.names import ATTEMPT, PackName, ShardNames
@@ -80,8 +80,10 @@ class Upload:
         pack_size: int,
         guard: Callable[[], None],
         inspector: Inspector | None = None,
+        limits: Limits,
     ) -> None:
         self._inspector = inspector
+        self._rate = limits.rate
         self._store = store
         self._names = names
         self._folder = folder
@@ -96,7 +98,7 @@ class Upload:
         self._before = Before(store, names, self._sealer, parent, journal, run_id, geometry.block_size)
         self._digest_key = key.digest_key(names.shard)
         self._hole = self._digest(bytes(geometry.block_size))
-        self._crew = Crew()
+        self._crew = Crew(stall_timeout=limits.stall_timeout, what=f"{names.shard}: the upload to {store.url}")
         self._storing = threading.Lock()
         self._live: dict[PackName, int] = {}
         self._new_blocks = 0
@@ -121,16 +123,19 @@ class Upload:
         def next_name() -> PackName:
             return PackName(self._run_id, next(counter))
 
-        with ThreadPoolExecutor(STORING_THREADS, thread_name_prefix="store") as executor:
+        helpers = Helpers(self._crew, STORING_THREADS, "store")
+        try:
             self._data = PackStream(
-                self._crew, executor, self._store_data, next_name, size=self._pack_size, most=DATA_PACKS
+                self._crew, helpers, self._store_data, next_name, size=self._pack_size, most=DATA_PACKS
             )
             map_size = min(self._pack_size, MAP_PACK_SIZE)
-            self._maps = PackStream(self._crew, executor, self._store_pack, next_name, size=map_size, most=MAP_PACKS)
+            self._maps = PackStream(self._crew, helpers, self._store_pack, next_name, size=map_size, most=MAP_PACKS)
             self._crew.run(self._threads, self._work, "upload")
             if not self._crew.failed:
                 self._data.finish()
                 self._maps.finish()
+        finally:
+            helpers.close()
         self._crew.reraise()
         self._meter.finish()
         return self._result(sources, folders)
@@ -154,6 +159,7 @@ class Upload:
                 return
             self._do_window(window, read_window(self._folder, window, buffer))
             self._meter.add(window.length)
+            self._crew.touch()
 
     def _digest(self, block: bytes | memoryview) -> bytes:
         return blake3(block, key=self._digest_key).digest(DIGEST_BYTES)
@@ -270,6 +276,7 @@ class Upload:
 
     def _store_pack(self, pack: Pack) -> None:
         name = self._names.pack(pack.name)
+        self._rate.take(pack.size, self._crew.check_waiting)
         with self._storing:
             self._guard()
         try:
@@ -280,6 +287,7 @@ class Upload:
                 "another process works on the same run; start a new run",
             ) from None
         check_size(self._store, name, pack.size)
+        self._crew.touch()
         with self._storing:
             number = pack.name.number
             self._before.packs[pack.name] = PackUse(

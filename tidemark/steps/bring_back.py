@@ -29,9 +29,7 @@ class Found:
     @property
     def needed_bytes(self) -> int:
         """What its files take on a disk: holes take nothing."""
-        body = self.manifest.body
-        maps = sum(segment.raw for file in body.files for segment in body.segments(file))
-        return sum(pack.live for pack in body.packs) - maps
+        return self.manifest.needed_bytes
 
 
 @dataclass(frozen=True, slots=True)
