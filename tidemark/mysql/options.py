@@ -46,9 +46,9 @@ class ServerOptions:
     buffer_pool: int
     """InnoDB's buffer pool, bytes."""
     start_timeout: float
-    """How long the server may take until it answers, seconds."""
+    """How long one that starts may neither read nor write nor compute, seconds."""
     stop_timeout: float
-    """How long it may take to shut down, seconds."""
+    """The same for one that shuts down."""
     disable_redo_log: bool
     """Whether it catches up without InnoDB's redo log, where the flavour can."""
     die_with_parent: bool

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,10 @@ from tidemark.errors import ProgramMissing
 
 _CLOCK_SLACK = 2.0
 """Seconds that a process's start time may seem to move when the machine's clock is set."""
+
+_SOME_BYTES = 1 << 20
+_SOME_SECONDS = 1.0
+"""What a process must have moved or computed, since it was last seen to, for us to say that it is at work."""
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TZ")
 
@@ -97,6 +101,36 @@ def wait(process: psutil.Process, seconds: float) -> tuple[bool, int | None]:
         return (False, None) if _is_alive(process) else (True, None)
     except psutil.NoSuchProcess:
         return True, None
+
+
+class Activity:
+    """How long a process has got nowhere: a slow one reads, writes or computes, one that hangs does none of it."""
+
+    def __init__(self, process: psutil.Process | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._process = process
+        self._clock = clock
+        self._moved_at = clock()
+        self._seen = (0, 0.0)
+        self._seen = self._look()
+
+    def idle(self) -> float:
+        """Seconds since it last did anything worth mentioning. Threads that only wake and sleep again do not."""
+        moved, seconds = self._look()
+        if moved - self._seen[0] >= _SOME_BYTES or seconds - self._seen[1] >= _SOME_SECONDS:
+            self._seen, self._moved_at = (moved, seconds), self._clock()
+        return self._clock() - self._moved_at
+
+    def _look(self) -> tuple[int, float]:
+        """Bytes read and written, by a disk or by a call; seconds of processor time."""
+        if self._process is None:
+            return 0, 0.0
+        try:
+            with self._process.oneshot():
+                moved, times = self._process.io_counters(), self._process.cpu_times()
+        except psutil.Error:
+            return self._seen
+        count = moved.read_bytes + moved.write_bytes + moved.read_chars + moved.write_chars
+        return count, times.user + times.system
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -144,6 +145,7 @@ class PrivateServer:
 
     def _wait_until_it_answers(self, progress: ProgressCallback) -> None:
         began = time.monotonic()
+        activity = process.Activity(self._living(record.read(self.layout)))
         while True:
             try:
                 self.session().run("SELECT 1")
@@ -157,12 +159,13 @@ class PrivateServer:
             except ServerError as error:
                 self._close()
                 waited = time.monotonic() - began
-                if waited > self.options.start_timeout:
+                if activity.idle() > self.options.start_timeout:
                     self.kill()
                     raise ServerStartFailed(
-                        f"the private {self.flavour.name} did not answer within {self.options.start_timeout:.0f} s: "
+                        f"the private {self.flavour.name} has not answered for {waited:.0f} s, and for the last "
+                        f"{self.options.start_timeout:.0f} s it has read, written and computed nothing: "
                         f"{error.message}\n{self.log.explain(self.layout.console)}",
-                        "raise [node] start_timeout if it was still at work",
+                        "see whether its disk hangs; if it only waited, raise [node] start_timeout",
                     ) from error
                 progress(Progress("starting the private server", int(waited), None, "seconds"))
                 time.sleep(_POLL)
@@ -190,10 +193,18 @@ class PrivateServer:
         *,
         stall_timeout: float,
         progress: ProgressCallback,
+        since: datetime | None = None,
+        guard: Callable[[], None] = replication.always,
     ) -> Catchup:
-        """Replicates exactly up to the checkpoint. ``endpoint_now`` is asked again when the source is lost."""
+        """Replicates exactly up to the checkpoint; see ``replication.replicate_until``."""
         return replication.replicate_until(
-            self, endpoint_now, checkpoint, stall_timeout=stall_timeout, progress=progress
+            self,
+            endpoint_now,
+            checkpoint,
+            stall_timeout=stall_timeout,
+            progress=progress,
+            since=since,
+            guard=guard,
         )
 
     # Statements
@@ -299,6 +310,7 @@ class PrivateServer:
 
     def _wait_until_gone(self, living: psutil.Process | None, progress: ProgressCallback) -> int | None:
         began = time.monotonic()
+        activity = process.Activity(living)
         progress(Progress("shutting down", 0, None, "seconds"))
         while living is not None:
             gone, status = process.wait(living, 0.2)
@@ -306,11 +318,12 @@ class PrivateServer:
                 return status
             waited = time.monotonic() - began
             progress(Progress("shutting down", int(waited), None, "seconds", self.log.last_line()))
-            if waited > self.options.stop_timeout:
+            if activity.idle() > self.options.stop_timeout:
                 raise StopFailed(
-                    f"the private server is still shutting down after {self.options.stop_timeout:.0f} s: "
+                    f"the private server has been shutting down for {waited:.0f} s, and for the last "
+                    f"{self.options.stop_timeout:.0f} s it has read, written and computed nothing: "
                     f"{self.log.last_line()}",
-                    "raise [node] stop_timeout: a slow flush is not a failure",
+                    "see whether its disk hangs; if it only waited, raise [node] stop_timeout",
                 )
         return None
 
