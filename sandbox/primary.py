@@ -119,7 +119,7 @@ class Primary:
     def stop(self) -> None:
         """A clean shutdown. Does nothing when it is not running."""
         if self._process is not None:
-            self._end_dump_threads()
+            self.end_dump_threads()
             status = processes.stop(self._process, grace=60)
             self._process = None
             if status:
@@ -281,8 +281,9 @@ class Primary:
             lines.append(name if value is None else f'{name} = "{value}"' if value else f"{name} =")
         return "\n".join(lines) + "\n"
 
-    def _end_dump_threads(self) -> None:
-        """MySQL's shutdown waits ten seconds for threads that serve a replica which is not there any more."""
+    def end_dump_threads(self) -> None:
+        """Breaks the connections of all replicas. MySQL's shutdown would wait ten seconds for those that are not
+        there any more."""
         with contextlib.suppress(MySQLdb.Error):
             for number, command in self.execute("SELECT id, command FROM information_schema.processlist"):
                 if str(command).startswith("Binlog Dump"):

@@ -26,6 +26,7 @@
     ├── SourceError               the primary
     │   ├── SourceUnreachable
     │   ├── SourceDenied
+    │   ├── PrimaryUnclear        none of the shard's hosts takes writes, or more than one does
     │   ├── SourceUnfit           it lacks something that a backup needs (binary log, GTIDs, a plugin, a right)
     │   ├── BinlogsPurged
     │   ├── ErrantTransactions
@@ -155,6 +156,10 @@ class SourceUnreachable(SourceError):
 
 class SourceDenied(SourceError):
     """The source refuses the account or its rights."""
+
+
+class PrimaryUnclear(SourceError):
+    """None of the servers that can be a shard's primary takes writes, or more than one does."""
 
 
 class SourceUnfit(SourceError):

@@ -226,6 +226,39 @@ def test_a_failover_in_the_middle_is_followed(primary: Primary, tmp_path: Path) 
         primary.start()
 
 
+def test_a_new_password_in_the_middle_is_read_again(primary: Primary, tmp_path: Path) -> None:
+    """The connection breaks, the old password is refused, and what is asked next is given the new one."""
+    endpoint = endpoint_of(primary)
+    new, one_more = "Another-1-password", "INSERT INTO ledger.entry_1 SELECT NULL, 1, 1, UUID(), 'late', NOW()"
+    account, seen = [endpoint], []
+
+    def change(progress: Progress) -> None:
+        seen.append(progress.detail)
+        if len(seen) == 1:
+            primary.run_script(["SET SESSION sql_log_bin = 0", f"ALTER USER tidemark@'%' IDENTIFIED BY '{new}'"])
+            primary.end_dump_threads()
+        elif "denied" in progress.detail.lower() and account[0] is endpoint:
+            account[0] = replace(endpoint, password=new)
+            primary.execute(one_more)  # the one that is waited for
+
+    with home(primary, tmp_path / "run") as place:
+        server = place.started(endpoint)
+        place.catch_up(server, endpoint)
+        caught = server.replicate_until(lambda: account[0], after(primary), stall_timeout=60, progress=change)
+    assert caught.transactions == 1
+    assert caught.moves == 0
+    assert any("denied" in detail.lower() for detail in seen)
+
+
+def after(primary: Primary) -> str:
+    """The position that the primary will have after one more transaction."""
+    if primary.flavour == "mysql":
+        uuid, _, last = primary.position().rpartition(":1-")
+        return f"{uuid}:1-{int(last) + 1}"
+    domain, server, number = primary.position().split("-")
+    return f"{domain}-{server}-{int(number) + 1}"
+
+
 def make_replica(heir: Primary, endpoint: mysql.Endpoint) -> None:
     login = f"_HOST='{endpoint.host}', {{0}}_PORT={endpoint.port}, {{0}}_USER='{endpoint.user}', "
     login += f"{{0}}_PASSWORD='{endpoint.password}', {{0}}_SSL=1, "

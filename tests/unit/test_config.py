@@ -55,6 +55,16 @@ def test_a_good_file_gives_frozen_settings(write: Callable[[str], Path]) -> None
         shard.port = 1  # type: ignore[misc]
 
 
+def test_a_shard_may_name_every_server_that_can_be_its_primary(write: Callable[[str], Path]) -> None:
+    hosts = 'hosts = ["a:3307", "b", "[fd00::7]:3308"]\nport = 3300\nsource = "replica"\nreplica_hosts = ["c"]'
+
+    shard = config.load(write(GOOD.replace('host = "10.0.0.7"', hosts))).shard[0]
+
+    assert shard.host == "a"
+    assert shard.candidates == (("a", 3307), ("b", 3300), ("fd00::7", 3308))
+    assert shard.replicas == (("c", 3300),)
+
+
 def test_relative_paths_are_meant_from_the_files_folder(write: Callable[[str], Path], tmp_path: Path) -> None:
     settings = config.load(write(GOOD))
 
@@ -84,7 +94,11 @@ def test_defaults_fill_in_what_a_shard_does_not_say(write: Callable[[str], Path]
         ('name = "commerce/-80"', 'name = "commerce"', '"keyspace/shard"'),
         ('name = "commerce/-80"', 'name = "../-80"', '"keyspace/shard"'),
         ('name = "commerce/-80"', 'name = "keys/-80"', "the repository uses itself"),
-        ('host = "10.0.0.7"', "", "[[shard]] commerce/-80: host: is missing"),
+        ('host = "10.0.0.7"', "", "[[shard]] commerce/-80: no primary is given: set host, or hosts"),
+        ('host = "10.0.0.7"', 'host = "a"\nhosts = ["b"]', "host and hosts are given"),
+        ('host = "10.0.0.7"', 'hosts = ["a:b:c"]', '"a:b:c" is not a server'),
+        ('host = "10.0.0.7"', 'hosts = ["a", "a:3306"]', "hosts names a:3306 twice"),
+        ('host = "10.0.0.7"', 'host = "a"\nsource = "replica"', "which needs replica_hosts"),
         ('host = "10.0.0.7"', 'host = "10.0.0.7"\nport = 70000', "(it is 70000)"),
         ('first_backup = "clone"', 'first_backup = "copy"', "'clone', 'replay', 'empty' or 'refuse'"),
         ('first_backup = "clone"', 'first_backup = "empty"', "which needs init_sql_file"),

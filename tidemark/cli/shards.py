@@ -14,7 +14,7 @@ from tidemark.cli.context import common_options, config_path, json_option, load_
 from tidemark.cli.output import print_json, print_table
 from tidemark.config import ShardSettings
 from tidemark.errors import RunError, TidemarkError
-from tidemark.steps import rooms
+from tidemark.steps import sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,23 @@ def command(check: bool, as_json: bool) -> None:
         raise RunError(f"{len(bad)} of {len(lines)} primaries cannot serve a backup: {', '.join(bad[:8])}")
 
 
-def _line(shard: ShardSettings, version: str | None = None, problem: str | None = None, flavour: str = "") -> Line:
-    return Line(
-        shard.name, shard.host, shard.port, shard.user, flavour or shard.flavour, shard.first_backup, version, problem
-    )
+def _line(
+    shard: ShardSettings,
+    version: str | None = None,
+    problem: str | None = None,
+    flavour: str = "",
+    found: mysql.Endpoint | None = None,
+) -> Line:
+    host, port = (found.host, found.port) if found else shard.candidates[0]
+    return Line(shard.name, host, port, shard.user, flavour or shard.flavour, shard.first_backup, version, problem)
 
 
 def _ask(shard: ShardSettings, path: Path) -> Line:
     try:
-        with mysql.connect(rooms.endpoint(shard, path), flavour=shard.flavour) as source:
+        found = sources.find(shard, path).endpoint
+        with mysql.connect(found, flavour=shard.flavour) as source:
             source.check_fit()
-            return _line(shard, source.version, "", source.flavour)
+            return _line(shard, source.version, "", source.flavour, found)
     except TidemarkError as error:
         return _line(shard, None, str(error))
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from tidemark.config.types import ConfigPath, Duration, Section, Size
+from tidemark.config.types import ConfigPath, Duration, Room, Section, Size
 
 
 class NodeSettings(Section):
@@ -25,9 +25,20 @@ class NodeSettings(Section):
     buffer_pool: Size = Field(256 << 20, ge=5 << 20)
     """The private server's InnoDB buffer pool, bytes."""
     start_timeout: Duration = timedelta(minutes=5)
-    """How long the private server may take to answer."""
+    """How long a private server that starts may do nothing: neither read nor write nor compute."""
     stop_timeout: Duration = timedelta(hours=1)
-    """How long the private server may take to shut down; a slow flush is not a failure."""
+    """The same for one that shuts down; a slow flush is not a failure, however long it takes."""
+    stall_timeout: Duration = timedelta(minutes=30)
+    """A restore or an upload that has moved nothing at all for this long fails; ``"0s"``: it waits for ever. A slow
+    one is not meant: with a ``pack_size`` of many hundred megabytes and a thin line raise this."""
+    min_free: Room = 512 << 20
+    """Bytes of the scratch folder's disk that a run leaves free: it stops, with its reason, before the private server
+    fills the disk. 0: it does not look."""
+    restore_rate: Size | None = None
+    """Bytes per second that a run's restore may fetch, all threads together; without it, no limit. A recovery
+    (``tidemark restore``, ``tidemark drill``) is never held back."""
+    upload_rate: Size | None = None
+    """Bytes per second that an upload, or copying to a mirror, may store, all threads together."""
 
 
 class RedisSettings(Section):

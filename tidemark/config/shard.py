@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from tidemark.config.fleet import RetentionSettings
-from tidemark.config.types import ConfigPath, Duration, Section, ShardName
+from tidemark.config.types import ConfigPath, Duration, Host, Room, Section, ShardName, split_host
 
 
 class ShardSettings(Section):
@@ -16,10 +16,19 @@ class ShardSettings(Section):
 
     name: ShardName
     """``keyspace/shard``."""
-    host: str = Field(min_length=1)
-    """The primary's name or address."""
+    host: str = ""
+    """The primary's name or address; this or ``hosts`` is needed."""
+    hosts: tuple[Host, ...] = ()
+    """Instead of ``host``: every server that can be the primary, ``"host"`` or ``"host:port"``. The one that takes
+    writes (``read_only = OFF``) is the primary; with none or two of them a run waits, and then fails."""
     port: int = Field(3306, ge=1, le=65535)
-    """The primary's port."""
+    """The port of every server that is given without one."""
+    source: Literal["primary", "replica"] = "primary"
+    """Where transactions come from; the primary is then only asked whether the replica holds anything of its own."""
+    replica_hosts: tuple[Host, ...] = ()
+    """The replicas that ``source = "replica"`` may use; without it those of ``hosts`` that are not the primary."""
+    max_replica_lag: Duration = timedelta(minutes=5)
+    """A replica that is further behind is not used."""
     user: str = Field(min_length=1)
     """The account on the primary; docs/operations.md lists the rights that it needs."""
     password_file: ConfigPath
@@ -35,7 +44,13 @@ class ShardSettings(Section):
     init_sql_file: ConfigPath | None = None
     """The statements of ``first_backup = "empty"``."""
     stall_timeout: Duration = timedelta(minutes=5)
-    """The catch-up gives up when it has made no progress for this long."""
+    """The catch-up gives up when it has made no progress for this long, or waited this long for its source."""
+    catchup_room: Room | None = None
+    """Bytes of disk for what a catch-up adds to a backup (relay logs, growth); without it a tenth of the backup, at
+    least 256M. A run that finds less, besides the backup and ``[node] min_free``, fails before it restores."""
+    min_bridge: Duration | None = None
+    """A run warns when the source's binary logs begin less than this before the backup; without it ``[cycle]
+    every``: one missed cycle would then end the chain of backups."""
     disable_redo_log: bool = True
     """MySQL only: no redo log during the catch-up. The copy is disposable, so this risks nothing but a retry."""
     sql_before_stop: tuple[str, ...] = ()
@@ -51,8 +66,27 @@ class ShardSettings(Section):
     retention: RetentionSettings | None = None
     """Keys of ``[retention]`` that are others for this shard, e.g. ``retention = { keep_daily = 30 }``."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_first_host(cls, data: Any) -> Any:
+        """Whoever shows a shard shows a host: the first one, unless its primary is asked for."""
+        if not isinstance(data, dict) or not isinstance(hosts := data.get("hosts"), list | tuple) or not hosts:
+            return data
+        if data.get("host"):
+            raise ValueError("host and hosts are given; leave one out")
+        try:
+            return data | {"host": split_host(str(hosts[0]), 1)[0]}
+        except ValueError:
+            return data | {"host": str(hosts[0])}  # what is wrong with it is said of hosts
+
     @model_validator(mode="after")
     def _check(self) -> ShardSettings:
+        if not self.host:
+            raise ValueError("no primary is given: set host, or hosts")
+        if twice := [server for server in self.candidates if self.candidates.count(server) > 1]:
+            raise ValueError(f"hosts names {twice[0][0]}:{twice[0][1]} twice")
+        if self.source == "replica" and not self.replica_hosts and len(self.hosts) < 2:
+            raise ValueError('source is "replica", which needs replica_hosts, or hosts with two servers or more')
         if self.first_backup == "empty":
             if self.init_sql_file is None:
                 raise ValueError('first_backup is "empty", which needs init_sql_file')
@@ -63,6 +97,18 @@ class ShardSettings(Section):
         if self.tls == "verify" and self.tls_ca is None:
             raise ValueError('tls is "verify", which needs tls_ca')
         return self
+
+    @property
+    def candidates(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of every server that can be the primary."""
+        if not self.hosts:
+            return ((self.host, self.port),)
+        return tuple(split_host(server, self.port) for server in self.hosts)
+
+    @property
+    def replicas(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of every replica that may be a source; empty when it is one of the candidates."""
+        return tuple(split_host(server, self.port) for server in self.replica_hosts)
 
     @property
     def keyspace(self) -> str:

@@ -14,6 +14,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 _SIZES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(\d+)([KMGT])")
+_HOST = re.compile(r"(?:\[([^][\s]+)\]|([^][\s:]+))(?::(\d{1,5}))?")
 _NAME_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
 _RESERVED_KEYSPACES = frozenset({"keys"})
 
@@ -64,8 +65,23 @@ def _variable(name: str) -> str:
     return name
 
 
+def split_host(text: str, port: int) -> tuple[str, int]:
+    """``"host"``, ``"host:port"`` or ``"[v6 address]:port"`` as host and port; ``port`` is that of one without."""
+    match = _HOST.fullmatch(text)
+    if match is None or not 1 <= int(match[3] or port) <= 65535:
+        raise ValueError(f'"{text}" is not a server: give "host", "host:port" or "[address]:port"')
+    return match[1] or match[2], int(match[3] or port)
+
+
+def _host(text: str) -> str:
+    split_host(text, 1)
+    return text
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Room = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+Host = Annotated[str, AfterValidator(_host)]
 Variable = Annotated[str, AfterValidator(_variable)]
 ConfigPath = Annotated[Path, AfterValidator(_below_config)]
 ShardName = Annotated[str, AfterValidator(_shard_name)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tidemark.errors import ServerError
 from tidemark.mysql.at_rest import find_server, is_data_folder
+from tidemark.mysql.bridge import Bridge, measure_bridge
 from tidemark.mysql.checking import TablesChecked, check_tables
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.export import Exported, LeftOut, export_tables
@@ -13,6 +14,7 @@ from tidemark.mysql.flavour import Flavour
 from tidemark.mysql.mariadb import MariaDB
 from tidemark.mysql.mysql import MySQL
 from tidemark.mysql.options import ServerOptions
+from tidemark.mysql.primary import Replica, find_primary, find_replica
 from tidemark.mysql.record import kill_leftover
 from tidemark.mysql.replication import Catchup
 from tidemark.mysql.selection import Selection
@@ -21,12 +23,14 @@ from tidemark.mysql.source import Source, connect
 from tidemark.mysql.tables import TablePatterns
 
 __all__ = [
+    "Bridge",
     "Catchup",
     "Endpoint",
     "Exported",
     "Flavour",
     "LeftOut",
     "PrivateServer",
+    "Replica",
     "Selection",
     "ServerOptions",
     "Source",
@@ -36,9 +40,12 @@ __all__ = [
     "connect",
     "export_tables",
     "find_flavour",
+    "find_primary",
+    "find_replica",
     "find_server",
     "is_data_folder",
     "kill_leftover",
+    "measure_bridge",
 ]
 
 

@@ -124,6 +124,16 @@ class Flavour(Protocol):
         """How it is doing; ``position`` is where the server is now."""
         ...
 
+    # The source, by the flavour's own programs
+
+    def client_encryption(self, endpoint: Endpoint, *, encrypted: bool) -> OptionValues:
+        """How a program of this flavour is told to encrypt, or not to."""
+        ...
+
+    def read_binlog_command(self, login: Path, name: str) -> list[str]:
+        """Prints the first event of a source's binary log; ``login`` is an option file. Raises ``ProgramMissing``."""
+        ...
+
     # The first copy
 
     def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:

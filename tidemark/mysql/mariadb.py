@@ -18,6 +18,7 @@ from tidemark.mysql.programs import Programs
 from tidemark.mysql.selection import Selection, select
 from tidemark.mysql.server import PrivateServer
 from tidemark.mysql.session import Session
+from tidemark.mysql.source_login import mariadb_encryption
 from tidemark.mysql.start_line import start_line
 from tidemark.mysql.versions import check_can_open, mariadb_needs, parse_version
 from tidemark.progress import ProgressCallback
@@ -174,6 +175,18 @@ class MariaDB:
             read=f"{row['Master_Log_File']}:{row['Read_Master_Log_Pos']}:{row['Gtid_IO_Pos']}",
             pending=not self.reached(position, str(row["Gtid_IO_Pos"])),
         )
+
+    def client_encryption(self, endpoint: Endpoint, *, encrypted: bool) -> OptionValues:
+        return mariadb_encryption(endpoint, encrypted=encrypted)
+
+    def read_binlog_command(self, login: Path, name: str) -> list[str]:
+        return [
+            str(self.programs.find("mariadb-binlog", "mysqlbinlog")),
+            f"--defaults-file={login}",
+            "--read-from-remote-server",
+            "--stop-position=5",
+            name,
+        ]
 
     def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
         return mariadb_dump.first_copy(server, endpoint, progress)

@@ -17,7 +17,7 @@ from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidPosition
 from tidemark.mysql.session import Session
 from tidemark.mysql.source import Source, connect, open_session
-from tidemark.mysql.source_login import source_login
+from tidemark.mysql.source_login import mariadb_encryption, source_login
 from tidemark.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
@@ -50,13 +50,7 @@ def first_copy(server: PrivateServer, endpoint: Endpoint, progress: ProgressCall
         total = _estimate(source)
         encrypted = source.encrypted
     server.session()  # logged in before the copy replaces all accounts
-    encryption: dict[str, str | None] = {"ssl": "1"} if encrypted else {"skip-ssl": None}
-    if encrypted and endpoint.tls == "verify":
-        encryption["ssl-verify-server-cert"] = "1"
-        if endpoint.tls_ca:
-            encryption["ssl-ca"] = str(endpoint.tls_ca)
-    elif encrypted:
-        encryption["loose-skip-ssl-verify-server-cert"] = None
+    encryption = mariadb_encryption(endpoint, encrypted=encrypted)
     with _definitions_held(endpoint), source_login(server.layout, endpoint, encryption) as login:
         position = _Stream(server, endpoint, total, progress).run(login)
     server.make_account_again()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceUnfit
 from tidemark.mysql.gtid import GtidPosition, parse_gtids
-from tidemark.mysql.source import Source
+from tidemark.mysql.source import Source, Upstream
 from tidemark.mysql.versions import Version
 
 
 class MariaDBSource(Source):
     flavour: ClassVar[str] = "mariadb"
+    status_right: ClassVar[str] = "SLAVE MONITOR"
     oldest_version: ClassVar[Version] = (10, 6, 0)
     shared_variables: ClassVar[tuple[str, ...]] = (
         "aria_block_size",
@@ -49,7 +51,7 @@ class MariaDBSource(Source):
         self.check_rights(["REPLICATION SLAVE", "BINLOG MONITOR"])
         self.check_no_binlog_filter(self.session.rows("SHOW MASTER STATUS"))
 
-    def check_follows(self, position: str) -> None:
+    def check_not_errant(self, position: str, whose: str) -> None:
         mine = GtidPosition.parse(position)
         known = [
             gtid
@@ -59,15 +61,17 @@ class MariaDBSource(Source):
         ahead = mine.ahead_of(known)
         if ahead.domains:
             raise ErrantTransactions(
-                f"the backup is at {mine}, and {self.endpoint} has never seen {ahead} (it is at {self.position()})",
+                f"{whose} is at {mine}, and {self.endpoint} has never seen {ahead} (it is at {self.position()})",
                 "see whether this is the right primary; if it is, take a first copy again with --first-backup clone",
             )
-        oldest = self._oldest()
+
+    def check_not_purged(self, position: str, since: datetime | None = None) -> None:
+        mine, oldest = GtidPosition.parse(position), self._oldest()
         if not mine.reached(oldest):
             raise BinlogsPurged(
                 f"{self.endpoint} has purged what follows the backup: its binary logs begin after {oldest}, the "
                 f"backup ends at {str(mine) or 'the very start'}",
-                "raise binlog_expire_logs_seconds, or take a first copy again with --first-backup clone",
+                self.purged_hint(since),
             )
 
     def check_replayable(self) -> None:
@@ -78,9 +82,30 @@ class MariaDBSource(Source):
                 'use first_backup = "clone"',
             )
 
+    def has_purged(self) -> bool:
+        return bool(self._oldest().domains)
+
+    def begins_within(self, log: str, position: str) -> bool:
+        return GtidPosition.parse(position).reached(self._begins_at(log))
+
+    def upstreams(self) -> list[Upstream]:
+        return [
+            Upstream(
+                host=str(row["Master_Host"]),
+                port=int(row["Master_Port"]),
+                running=row["Slave_IO_Running"] == "Yes" and row["Slave_SQL_Running"] == "Yes",
+                behind=None if row["Seconds_Behind_Master"] is None else float(row["Seconds_Behind_Master"]),
+                error=str(row["Last_SQL_Error"] or row["Last_IO_Error"] or ""),
+            )
+            for row in self.session.rows("SHOW ALL SLAVES STATUS")
+        ]
+
     def _oldest(self) -> GtidPosition:
         """The position at which the oldest binary log begins."""
-        rows = self.session.rows("SHOW BINARY LOGS")
-        if not rows:
+        logs = self.binary_logs()
+        if not logs:
             raise SourceUnfit(f"{self.endpoint} has no binary log file", "see its error log")
-        return GtidPosition.parse(self.session.value("SELECT BINLOG_GTID_POS(%s, 4)", str(rows[0]["Log_name"])))
+        return self._begins_at(logs[0][0])
+
+    def _begins_at(self, log: str) -> GtidPosition:
+        return GtidPosition.parse(self.session.value("SELECT BINLOG_GTID_POS(%s, 4)", log))

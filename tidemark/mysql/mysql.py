@@ -17,6 +17,7 @@ from tidemark.mysql.programs import Programs
 from tidemark.mysql.selection import Selection, select
 from tidemark.mysql.server import PrivateServer
 from tidemark.mysql.session import Session
+from tidemark.mysql.source_login import mysql_encryption
 from tidemark.mysql.start_line import start_line
 from tidemark.mysql.versions import check_can_open, mysql_needs, parse_version
 from tidemark.progress import ProgressCallback
@@ -202,6 +203,18 @@ class MySQL:
             read=f"{row['Source_Log_File']}:{row['Read_Source_Log_Pos']}:{row['Retrieved_Gtid_Set']}",
             pending=not GtidSet.parse(position).contains(received),
         )
+
+    def client_encryption(self, endpoint: Endpoint, *, encrypted: bool) -> OptionValues:
+        return mysql_encryption(endpoint, encrypted=encrypted)
+
+    def read_binlog_command(self, login: Path, name: str) -> list[str]:
+        return [
+            str(self.programs.find("mysqlbinlog")),
+            f"--defaults-file={login}",
+            "--read-from-remote-server",
+            "--stop-position=5",
+            name,
+        ]
 
     def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
         return mysql_clone.first_copy(server, endpoint, progress)

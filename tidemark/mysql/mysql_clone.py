@@ -17,7 +17,7 @@ from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidSet
 from tidemark.mysql.session import Session, quote_name
 from tidemark.mysql.source import Source, connect, open_session
-from tidemark.mysql.source_login import source_login
+from tidemark.mysql.source_login import mysql_encryption, source_login
 from tidemark.mysql.versions import parse_version
 from tidemark.progress import Progress, ProgressCallback
 
@@ -223,11 +223,7 @@ def _exists(session: Session, table: Table) -> bool:
 
 def _dump(server: PrivateServer, endpoint: Endpoint, tables: list[Table], encrypted: bool) -> dict[str, Path]:
     """One file per schema, with the tables' definitions, rows and triggers."""
-    encryption: dict[str, str | None] = {"ssl-mode": "DISABLED", "get-server-public-key": None}
-    if encrypted:
-        encryption = {"ssl-mode": "VERIFY_IDENTITY" if endpoint.tls == "verify" else "REQUIRED"}
-        if endpoint.tls == "verify" and endpoint.tls_ca:
-            encryption["ssl-ca"] = str(endpoint.tls_ca)
+    encryption = mysql_encryption(endpoint, encrypted=encrypted)
     dumps: dict[str, Path] = {}
     with source_login(server.layout, endpoint, encryption) as login:
         for schema in dict.fromkeys(schema for schema, _ in tables):

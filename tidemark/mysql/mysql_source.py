@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceError, SourceUnfit
 from tidemark.mysql.gtid import GtidSet
-from tidemark.mysql.source import Source
+from tidemark.mysql.source import Source, Upstream
 from tidemark.mysql.versions import Version, parse_version
 
 
 class MySQLSource(Source):
     flavour: ClassVar[str] = "mysql"
+    status_right: ClassVar[str] = "REPLICATION CLIENT"
     oldest_version: ClassVar[Version] = (8, 0, 0)
     shared_variables: ClassVar[tuple[str, ...]] = (
         "character_set_server",
@@ -51,29 +53,55 @@ class MySQLSource(Source):
             modern = parse_version(self.version) >= (8, 2, 0)
             self.check_no_binlog_filter(self.session.rows("SHOW BINARY LOG STATUS" if modern else "SHOW MASTER STATUS"))
 
-    def check_follows(self, position: str) -> None:
-        mine = GtidSet.parse(position)
-        errant = mine - GtidSet.parse(self.position())
+    def check_not_errant(self, position: str, whose: str) -> None:
+        errant = GtidSet.parse(position) - GtidSet.parse(self.position())
         if len(errant):
             raise ErrantTransactions(
-                f"the backup holds {len(errant)} transactions that {self.endpoint} has never seen: {errant}",
+                f"{whose} holds {len(errant)} transactions that {self.endpoint} has never seen: {errant}",
                 "see whether this is the right primary; if it is, take a first copy again with --first-backup clone",
             )
-        purged = GtidSet.parse(self.session.value("SELECT @@GLOBAL.gtid_purged")) - mine
+
+    def check_not_purged(self, position: str, since: datetime | None = None) -> None:
+        mine = GtidSet.parse(position)
+        purged = self._purged() - mine
         if len(purged):
             raise BinlogsPurged(
                 f"{self.endpoint} has purged {len(purged)} transactions that follow the backup at "
                 f"{str(mine) or 'the very start'}: {purged}",
-                "raise binlog_expire_logs_seconds, or take a first copy again with --first-backup clone",
+                self.purged_hint(since),
             )
 
     def check_replayable(self) -> None:
-        purged = GtidSet.parse(self.session.value("SELECT @@GLOBAL.gtid_purged"))
+        purged = self._purged()
         if len(purged):
             raise BinlogsPurged(
                 f"{self.endpoint} no longer has its binary logs from the start: {purged} is purged",
                 'use first_backup = "clone"',
             )
+
+    def has_purged(self) -> bool:
+        return bool(len(self._purged()))
+
+    def begins_within(self, log: str, position: str) -> bool:
+        for event in self.session.rows("SHOW BINLOG EVENTS IN %s LIMIT 2", log):
+            if event["Event_type"] == "Previous_gtids":
+                return GtidSet.parse(position).contains(GtidSet.parse(str(event["Info"])))
+        raise SourceUnfit(f"{self.endpoint}: {log} does not say what was before it", "see gtid_mode there")
+
+    def upstreams(self) -> list[Upstream]:
+        return [
+            Upstream(
+                host=str(row["Source_Host"]),
+                port=int(row["Source_Port"]),
+                running=row["Replica_IO_Running"] == "Yes" and row["Replica_SQL_Running"] == "Yes",
+                behind=None if row["Seconds_Behind_Source"] is None else float(row["Seconds_Behind_Source"]),
+                error=str(row["Last_SQL_Error"] or row["Last_IO_Error"] or ""),
+            )
+            for row in self.session.rows("SHOW REPLICA STATUS")
+        ]
+
+    def _purged(self) -> GtidSet:
+        return GtidSet.parse(self.session.value("SELECT @@GLOBAL.gtid_purged"))
 
     def grants(self) -> list[str]:
         """Roles that a login activates stand in ``SHOW GRANTS`` by name only, unless one asks for them."""

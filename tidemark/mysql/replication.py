@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tidemark.errors import (
@@ -12,40 +14,35 @@ from tidemark.errors import (
     ErrantTransactions,
     ReplicationFailed,
     SourceDenied,
-    SourceError,
     SourceUnfit,
     TidemarkError,
 )
+from tidemark.mysql import troubles
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavour import Flavour, ReplicaStatus
 from tidemark.mysql.session import Session
-from tidemark.mysql.source import DENIED, connect
+from tidemark.mysql.source import connect
 from tidemark.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from tidemark.mysql.server import PrivateServer
 
+log = logging.getLogger(__name__)
+
 POLL = 0.25
 """Seconds between two looks at the replication."""
 ASK_AGAIN = 3.0
 """Seconds between two questions where the primary is, while replication is broken."""
-DENIED_PATIENCE = 10.0
-"""Seconds for which a refused account may still be on its way to a new primary."""
+SILENCE = 20.0
+"""Seconds without progress after which that is asked though replication looks healthy: an old primary may live on."""
+DENIED_PATIENCE = 60.0
+"""Seconds for which a refused account may still be on its way: to a new primary, or to this node's password file."""
+APPLY_TRIES = 3
+"""How often a transaction that cannot be applied is tried at all."""
 
-_FATAL_READ = frozenset({1236, 13114})
-_PURGED_WORDS = ("purged", "missing transactions", "could not find", "Could not find")
-_ERRANT_WORDS = ("diverged", "more GTIDs than", "errant", "in the future")
 
-_DIFFERS = (
-    "the copy is not what the primary has: restore an older backup, or take a first copy with --first-backup clone"
-)
-_APPLY_HINTS = {
-    1032: _DIFFERS,
-    1050: _DIFFERS,
-    1062: _DIFFERS,
-    1146: _DIFFERS,
-    3185: "encrypted tables need the primary's keyring; Tidemark cannot back them up",
-}
+def always() -> None:
+    """The guard of a catch-up that nobody stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +57,10 @@ class Catchup:
     transactions: int
     """How many there were between the two."""
     seconds: float
+    source: str
+    """The server that was followed at the end, ``host:port``; empty when there was nothing to follow."""
+    moves: int
+    """How often that was another server than before."""
 
 
 def replicate_until(
@@ -69,13 +70,19 @@ def replicate_until(
     *,
     stall_timeout: float,
     progress: ProgressCallback,
+    since: datetime | None = None,
+    guard: Callable[[], None] = always,
 ) -> Catchup:
     """Ends with the server exactly at the checkpoint and replication stopped.
 
-    Raises ``BinlogsPurged`` and ``ErrantTransactions`` at once, ``SourceDenied`` after some seconds, and
-    ``ReplicationFailed`` after ``stall_timeout`` seconds without any progress.
+    ``endpoint_now`` is asked where the source is, and by which account, whenever that is in doubt; ``since`` is when
+    the primary was at the server's position, for the hint of ``BinlogsPurged``; ``guard`` is called all the time and
+    raises to end it. Raises ``BinlogsPurged`` and ``ErrantTransactions`` at once, ``SourceDenied`` after a minute,
+    ``ReplicationFailed`` for a transaction that cannot be applied, and after ``stall_timeout`` seconds without any
+    progress.
     """
-    return _CatchUp(server, endpoint_now, server.flavour.normalise(checkpoint), stall_timeout, progress).run()
+    normal = server.flavour.normalise(checkpoint)
+    return _CatchUp(server, endpoint_now, normal, stall_timeout, progress, since, guard).run()
 
 
 class _CatchUp:
@@ -86,6 +93,8 @@ class _CatchUp:
         checkpoint: str,
         stall_timeout: float,
         progress: ProgressCallback,
+        since: datetime | None,
+        guard: Callable[[], None],
     ) -> None:
         self._server = server
         self._flavour: Flavour = server.flavour
@@ -94,10 +103,17 @@ class _CatchUp:
         self._checkpoint = checkpoint
         self._stall_timeout = stall_timeout
         self._progress = progress
+        self._since = since
+        self._guard = guard
         self._trouble: TidemarkError | None = None
         """What went wrong last, for the message if it never gets better."""
         self._denied_since: float | None = None
         self._asked_at = 0.0
+        self._moves = 0
+        self._failed_at = ""
+        """The position after which a transaction could not be applied."""
+        self._failures = 0
+        """How often that one could not."""
 
     def run(self) -> Catchup:
         began = time.monotonic()
@@ -116,13 +132,16 @@ class _CatchUp:
                     f"the private server is at {position}, which is past the checkpoint {self._checkpoint}",
                     "this must not happen; please report it with the versions of both servers",
                 )
-        return Catchup(start, position, self._checkpoint, total, round(time.monotonic() - began, 3))
+        source = "" if self._endpoint is None else str(self._endpoint)
+        seconds = round(time.monotonic() - began, 3)
+        return Catchup(start, position, self._checkpoint, total, seconds, source, self._moves)
 
     def _replicate(self, session: Session, total: int) -> str:
         moved_at = time.monotonic()
         seen = ("", "")
         self._follow(session)
         while True:
+            self._guard()
             position = self._server.position()
             status = self._flavour.replica_status(session, position)
             now = time.monotonic()
@@ -133,21 +152,38 @@ class _CatchUp:
             if not missing and self._flavour.reached(position, self._checkpoint):
                 return self._settle(session)
             if self._endpoint is None or _is_broken(status):
-                self._judge(status, now)
+                self._judge(status, position, now)
                 if now - self._asked_at >= ASK_AGAIN:
                     self._follow(session)
-            else:
-                self._trouble, self._denied_since = None, None
-                if status.pending and status.applying:
-                    moved_at = now  # one transaction can take longer than any patience: an ALTER TABLE does
+            elif status.pending and status.applying:
+                moved_at = now  # one transaction can take longer than any patience: an ALTER TABLE does
+                self._clear()
+            elif now - moved_at < SILENCE:
+                self._clear()
+            elif now - self._asked_at >= SILENCE:
+                self._look_around(session)
             if now - moved_at > self._stall_timeout:
                 raise self._stalled(status, missing)
             time.sleep(POLL)
+
+    def _clear(self) -> None:
+        self._trouble, self._denied_since = None, None
 
     def _settle(self, session: Session) -> str:
         """The checkpoint is reached: stops, and looks once more at where that is."""
         self._flavour.stop_replication(session)
         return self._server.position()
+
+    def _look_around(self, session: Session) -> None:
+        """Replication looks healthy and brings nothing: perhaps the source is not the primary any more."""
+        self._asked_at = time.monotonic()
+        try:
+            endpoint = self._endpoint_now()
+        except TidemarkError as error:
+            self._trouble = error
+            return
+        if str(endpoint) != str(self._endpoint):
+            self._follow(session)
 
     def _follow(self, session: Session) -> None:
         """Asks where the primary is and (re)starts replication from there, if it can be followed."""
@@ -156,7 +192,7 @@ class _CatchUp:
             endpoint = self._endpoint_now()
             with connect(endpoint, self._flavour.name) as source:
                 source.check_fit()
-                source.check_follows(self._server.position())
+                source.check_follows(self._server.position(), self._since)
                 encrypted = source.encrypted
         except (BinlogsPurged, ErrantTransactions):
             raise
@@ -173,31 +209,44 @@ class _CatchUp:
             return
         self._flavour.stop_replication(session)
         self._flavour.follow(session, endpoint, encrypted=encrypted, checkpoint=self._checkpoint)
+        if self._endpoint is not None and str(endpoint) != str(self._endpoint):
+            self._moves += 1
+            log.warning("follows %s instead of %s from %s on", endpoint, self._endpoint, self._server.position())
         self._endpoint = endpoint
 
-    def _judge(self, status: ReplicaStatus, now: float) -> None:
+    def _judge(self, status: ReplicaStatus, position: str, now: float) -> None:
         """Raises for what never heals; remembers the rest."""
-        if status.receive_errno in _FATAL_READ:
-            where = str(self._endpoint)
-            text = f"{where}: {status.receive_error} ({status.receive_errno})"
-            if any(word in status.receive_error for word in _ERRANT_WORDS):
-                raise ErrantTransactions(
-                    text, "see whether this is the right primary; if it is, take a first copy with --first-backup clone"
-                )
-            if any(word in status.receive_error for word in _PURGED_WORDS):
-                raise BinlogsPurged(
-                    text, "raise binlog_expire_logs_seconds, or take a first copy again with --first-backup clone"
-                )
-        if status.apply_errno:
-            self._trouble = ReplicationFailed(
-                f"a transaction cannot be applied: {status.apply_error} ({status.apply_errno})"
-            )
-        elif status.receive_errno:
-            text = f"{self._endpoint}: {status.receive_error} ({status.receive_errno})"
-            if status.receive_errno in DENIED:
-                self._note_denied(SourceDenied(text, "check user, password_file and the account's rights"), now)
-            else:
-                self._trouble = ReplicationFailed(text)
+        where = str(self._endpoint)
+        if error := troubles.hopeless(status, where):
+            raise self._in_detail(error)
+        found = troubles.trouble(status, where)
+        if isinstance(found, SourceDenied):
+            self._note_denied(found, now)
+        elif found is not None:
+            self._trouble = found
+            if troubles.will_fail_again(status):
+                self._count_failure(found, position)
+
+    def _in_detail(self, error: TidemarkError) -> TidemarkError:
+        """The source itself can say what it has purged and how long it keeps what; its thread cannot."""
+        if self._endpoint is not None:
+            try:
+                with connect(self._endpoint, self._flavour.name) as source:
+                    source.check_follows(self._server.position(), self._since)
+            except (BinlogsPurged, ErrantTransactions) as detailed:
+                return detailed
+            except TidemarkError:
+                return error
+        return error
+
+    def _count_failure(self, error: TidemarkError, position: str) -> None:
+        """Once per attempt: ``_follow``, which starts the next one, comes right after when it is time."""
+        if time.monotonic() - self._asked_at < ASK_AGAIN:
+            return
+        self._failures = self._failures + 1 if position == self._failed_at else 1
+        self._failed_at = position
+        if self._failures >= APPLY_TRIES:
+            raise ReplicationFailed(f"{error.message}; tried {self._failures} times", error.hint)
 
     def _note_denied(self, error: SourceDenied, now: float | None = None) -> None:
         self._trouble = error
@@ -211,18 +260,8 @@ class _CatchUp:
             f"no progress for {self._stall_timeout:.0f} s with {missing} transactions missing to the checkpoint "
             f"{self._checkpoint}"
         )
-        trouble = self._trouble
-        if trouble is None:
-            seen = f"receiving: {status.receiving}, applying: {'Yes' if status.applying else 'No'}"
-            return ReplicationFailed(
-                f"{what} ({self._endpoint}, {seen})",
-                "see whether the primary has lost these transactions in a failover, or whether it hangs",
-            )
-        hint = trouble.hint or _APPLY_HINTS.get(
-            status.apply_errno, "see the error; it is the source's or the server's own"
-        )
-        kind = type(trouble) if isinstance(trouble, SourceError) else ReplicationFailed
-        return kind(f"{what}: {trouble.message}", hint)
+        seen = f"{self._endpoint}, receiving: {status.receiving}, applying: {'Yes' if status.applying else 'No'}"
+        return troubles.stalled(self._trouble, what, seen)
 
     def _describe(self, status: ReplicaStatus) -> str:
         if self._trouble is not None:

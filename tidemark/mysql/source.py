@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -32,10 +34,26 @@ _BUILT_IN = "(built-in)"
 """How a server shows a file's name that was never set; it would not take that itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One server that a source itself replicates from."""
+
+    host: str
+    port: int
+    running: bool
+    """Whether it receives and applies."""
+    behind: float | None
+    """Seconds behind that server, as the source estimates; None when it cannot tell."""
+    error: str
+    """What stopped it, or keeps it from connecting."""
+
+
 class Source(ABC):
     """An open connection to a source. ``connect`` makes one of the right kind; close it, or use ``with``."""
 
     flavour: ClassVar[str]
+    status_right: ClassVar[str]
+    """The right to see what a server replicates."""
     oldest_version: ClassVar[Version]
     """What older servers lack is not worked around."""
 
@@ -55,14 +73,72 @@ class Source(ABC):
     def check_fit(self) -> None:
         """Raises ``SourceUnfit`` for a source that cannot be replicated from, ``SourceDenied`` for a missing right."""
 
-    @abstractmethod
-    def check_follows(self, position: str) -> None:
+    def check_follows(self, position: str, since: datetime | None = None) -> None:
         """Whether a backup at this position can catch up here. Raises ``ErrantTransactions`` when it holds what this
-        source never had, ``BinlogsPurged`` when what follows it is gone."""
+        source never had, ``BinlogsPurged`` when what follows it is gone. ``since`` is when the primary was there: it
+        tells how long the binary logs should have been kept."""
+        self.check_not_errant(position, "the backup")
+        self.check_not_purged(position, since)
+
+    @abstractmethod
+    def check_not_errant(self, position: str, whose: str) -> None:
+        """Raises ``ErrantTransactions`` when the position holds what this source never had; ``whose`` says whose it
+        is: ``the backup``."""
+
+    @abstractmethod
+    def check_not_purged(self, position: str, since: datetime | None = None) -> None:
+        """Raises ``BinlogsPurged`` when what follows the position is gone here."""
 
     @abstractmethod
     def check_replayable(self) -> None:
         """Raises ``BinlogsPurged`` unless the source still has its binary logs from the very start."""
+
+    @abstractmethod
+    def has_purged(self) -> bool:
+        """Whether any binary log was ever removed here."""
+
+    @abstractmethod
+    def begins_within(self, log: str, position: str) -> bool:
+        """Whether all that stands before this binary log is in the position."""
+
+    @abstractmethod
+    def upstreams(self) -> list[Upstream]:
+        """The servers that it replicates from itself; none for a primary. Raises ``SourceDenied`` without the right
+        to see them."""
+
+    def takes_writes(self) -> bool:
+        """Whether it is open for writes, as a primary is and a replica should not be."""
+        return self.session.value("SELECT @@GLOBAL.read_only").upper() in {"0", "OFF"}
+
+    def binary_logs(self) -> list[tuple[str, int]]:
+        """Name and bytes of each, the oldest first. Raises ``SourceDenied`` without the right to see them."""
+        return [(str(row["Log_name"]), int(row["File_size"])) for row in self.session.rows("SHOW BINARY LOGS")]
+
+    def retention(self) -> int | None:
+        """Seconds for which it keeps its binary logs; 0 when it removes none by their age, None when it does not
+        say."""
+        rows = self.session.rows(
+            "SHOW GLOBAL VARIABLES WHERE Variable_name IN "
+            "('binlog_expire_logs_seconds', 'binlog_expire_logs_auto_purge')"
+        )
+        found = {str(row["Variable_name"]).lower(): str(row["Value"]).upper() for row in rows}
+        if found.get("binlog_expire_logs_auto_purge") == "OFF":
+            return 0
+        text = found.get("binlog_expire_logs_seconds")
+        return None if text is None else int(float(text))
+
+    def purged_hint(self, since: datetime | None) -> str:
+        """What would have kept the binary logs, and how to start again without them."""
+        now = self.retention()
+        seen = "" if now is None else f" (it is {now})" if now else " (it is 0: something else removes them)"
+        again = "take a first copy again with --first-backup clone"
+        if since is None:
+            return f"raise binlog_expire_logs_seconds there{seen}, or {again}"
+        age = max(0, int((datetime.now(UTC) - since).total_seconds()))
+        return (
+            f"the backup is {age / 3600:.1f} h old: to follow it, binlog_expire_logs_seconds would have had to be more "
+            f"than {age} there{seen}; raise it to three cycles or more, and {again}"
+        )
 
     shared_variables: ClassVar[tuple[str, ...]]
     """Variables that change how data is stored, or what a replicated statement means."""

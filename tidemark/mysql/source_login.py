@@ -28,3 +28,25 @@ def source_login(layout: Layout, endpoint: Endpoint, encryption: Mapping[str, st
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def mysql_encryption(endpoint: Endpoint, *, encrypted: bool) -> dict[str, str | None]:
+    """In the words of MySQL's programs."""
+    if not encrypted:
+        return {"ssl-mode": "DISABLED", "get-server-public-key": None}
+    words: dict[str, str | None] = {"ssl-mode": "VERIFY_IDENTITY" if endpoint.tls == "verify" else "REQUIRED"}
+    if endpoint.tls == "verify" and endpoint.tls_ca:
+        words["ssl-ca"] = str(endpoint.tls_ca)
+    return words
+
+
+def mariadb_encryption(endpoint: Endpoint, *, encrypted: bool) -> dict[str, str | None]:
+    """In the words of MariaDB's programs."""
+    if not encrypted:
+        return {"skip-ssl": None}
+    if endpoint.tls != "verify":
+        return {"ssl": "1", "loose-skip-ssl-verify-server-cert": None}
+    words: dict[str, str | None] = {"ssl": "1", "ssl-verify-server-cert": "1"}
+    if endpoint.tls_ca:
+        words["ssl-ca"] = str(endpoint.tls_ca)
+    return words

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidemark import config
-from tidemark.shards.base import Address
+from tidemark.shards.base import Address, Servers
 
 
 class StaticTopology:
     """Reads the file again at each question: after a failover an operator (or a script) edits ``host`` there, and a
-    run that is catching up follows."""
+    run that is catching up follows. With ``hosts`` nothing needs to be edited."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def primary(self, shard: str) -> Address:
+    def servers(self, shard: str) -> Servers:
         settings = config.load(self._path).find_shard(shard)
-        return Address(settings.host, settings.port)
+        candidates = tuple(Address(host, port) for host, port in settings.candidates)
+        replicas = tuple(Address(host, port) for host, port in settings.replicas)
+        return Servers(candidates, replicas or candidates)

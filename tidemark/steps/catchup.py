@@ -8,7 +8,7 @@ import time
 from tidemark import mysql
 from tidemark.errors import DataFolderVoid
 from tidemark.progress import ProgressCallback, ignore
-from tidemark.steps import restore, rooms
+from tidemark.steps import bridges, limits, restore, rooms, sources
 from tidemark.steps.results import CatchupResult, RestoreResult
 from tidemark.steps.run import Guard, Run, always
 
@@ -42,46 +42,57 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
     server = rooms.private_server(run, flavour, restored.variables)
     if restored.first_backup == "empty":
         server.start(progress)
-        return _result(run, flavour, server.position(), server.position(), "", 0, "", began)
+        position = server.position()
+        return CatchupResult(
+            run=run.id,
+            shard=run.shard.name,
+            server_version=flavour.server_version,
+            start=position,
+            position=position,
+            seconds=round(time.monotonic() - began, 3),
+        )
 
     # The goalposts do not move: the checkpoint is taken once, before the server starts.
-    endpoint = rooms.endpoint(run.shard, run.config_path)
-    with mysql.connect(endpoint, flavour=restored.flavour) as source:
+    found = sources.wait(run, progress, guard)
+    with mysql.connect(found.endpoint, flavour=restored.flavour) as source:
         source.check_fit()
-        source.check_follows(restored.position)
+        source.check_follows(restored.position, restored.position_at)
         checkpoint = source.position()
+        bridge = mysql.measure_bridge(source, restored.position, flavour, server.layout)
+    sources.check_not_errant(run, found, checkpoint)
 
     server.start(progress)
     server.set_position(restored.position)
-    guard()
     caught = server.replicate_until(
-        lambda: rooms.endpoint(run.shard, run.config_path),
+        lambda: sources.find_again(run, server.position()),
         checkpoint,
         stall_timeout=run.shard.stall_timeout.total_seconds(),
         progress=progress,
+        since=restored.position_at,
+        guard=limits.DiskWatch(run.settings, f"{run.shard.name}: the catch-up", guard),
     )
     log.info("%s: caught up %d transactions to %s", run.shard.name, caught.transactions, checkpoint)
-    return _result(run, flavour, caught.start, caught.position, checkpoint, caught.transactions, str(endpoint), began)
-
-
-def _result(
-    run: Run,
-    flavour: mysql.Flavour,
-    start: str,
-    position: str,
-    checkpoint: str,
-    transactions: int,
-    source: str,
-    began: float,
-) -> CatchupResult:
+    headroom, warning = bridges.judge(run, bridge, restored.position_at, str(found.endpoint))
+    if warning:
+        log.warning("%s: %s", run.shard.name, warning)
     return CatchupResult(
         run=run.id,
         shard=run.shard.name,
-        source=source,
+        source=caught.source or str(found.endpoint),
+        replica=found.replica,
+        source_lag_seconds=found.lag,
+        moves=caught.moves,
         server_version=flavour.server_version,
-        start=start,
+        start=caught.start,
         checkpoint=checkpoint,
-        position=position,
-        transactions=transactions,
+        position=caught.position,
+        transactions=caught.transactions,
+        binlog_bytes=bridge.total_bytes,
+        binlog_retention_seconds=bridge.retention,
+        oldest_binlog=bridge.oldest,
+        oldest_binlog_at=bridge.oldest_at,
+        bridge_bytes=bridge.bridge_bytes,
+        bridge_seconds=headroom,
+        bridge_warning=warning,
         seconds=round(time.monotonic() - began, 3),
     )

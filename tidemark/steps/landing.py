@@ -84,7 +84,7 @@ def _check_data_folder(target: Path) -> None:
 def check_room(landing: Landing, needed: int, what: str) -> None:
     """Raises ``DiskFull``, before anything is written, when the target's disk cannot take ``needed`` bytes."""
     place = landing.target if landing.delta else landing.staging
-    there = _allocated(place) if landing.reuse else 0
+    there = allocated(place) if landing.reuse else 0
     nearest = next(path for path in (landing.staging, *landing.staging.parents) if path.is_dir())
     disk = os.statvfs(nearest)
     free = disk.f_bavail * disk.f_frsize
@@ -96,7 +96,8 @@ def check_room(landing: Landing, needed: int, what: str) -> None:
         )
 
 
-def _allocated(folder: Path) -> int:
+def allocated(folder: Path) -> int:
+    """Bytes that a folder's files take on their disk; 0 when it is not there."""
     total = 0
     for current, _, names in os.walk(folder):
         for name in names:

@@ -9,7 +9,7 @@ from tidemark.config import RepositorySettings, Settings
 from tidemark.errors import StorageError, TidemarkError
 from tidemark.progress import Progress, ProgressCallback, ignore
 from tidemark.repository import Level
-from tidemark.steps import rooms
+from tidemark.steps import limits, rooms
 from tidemark.steps.results import MirrorResult
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,12 @@ def run(
     def tell(moment: Progress) -> None:
         progress(dataclasses.replace(moment, phase=f"mirroring to {place.url}"))
 
-    done = mirror.bring_level(threads=max(COPIES, settings.node.threads), progress=tell)
+    bounds = limits.uploading(settings)
+    done = mirror.bring_level(
+        threads=max(COPIES, settings.node.threads),
+        progress=limits.showing(bounds, "upload_rate", tell),
+        limits=bounds,
+    )
     level = mirror.level()
     return MirrorResult(
         url=place.url,

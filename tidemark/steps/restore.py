@@ -7,10 +7,19 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from tidemark import mysql
-from tidemark.errors import Damaged, NoBackup, ObjectMissing, SourceError, SourceUnfit
+from tidemark.errors import (
+    BinlogsPurged,
+    Damaged,
+    ErrantTransactions,
+    NoBackup,
+    ObjectMissing,
+    SourceError,
+    SourceUnfit,
+    TidemarkError,
+)
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository import Backup, History, ShardRepository
-from tidemark.steps import audit, rooms
+from tidemark.steps import audit, limits, rooms, sources
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult
 from tidemark.steps.run import Guard, Known, Run, Seen, always
 
@@ -36,7 +45,7 @@ def run(
     if newest and not run.on_disk.force and (reason := _too_young(newest, run.settings.cycle.min_interval)):
         result = RestoreResult(run=run.id, shard=run.shard.name, skipped=f"{run.shard.name}: {reason}")
     elif newest:
-        result = _from_newest_sound(run, backups, history, progress)
+        result = _from_newest_sound(run, backups, history, progress, guard)
         Known(run.settings, run.shard.name).remember(Seen(newest.number, newest.digest))
     elif history.unreadable:
         raise Damaged(
@@ -44,7 +53,7 @@ def run(
             "verify the mirrors (tidemark verify --from 2), and make one of them the first repository",
         )
     else:
-        result = _first(run, progress)
+        result = _first(run, progress, guard)
     seconds = round(time.monotonic() - began, 3)
     return run.record(result.model_copy(update={"seconds": seconds, "started_at": run.on_disk.started_at}))
 
@@ -72,7 +81,7 @@ def _short(span: timedelta) -> str:
 
 
 def _from_newest_sound(
-    run: Run, backups: ShardRepository, history: History, progress: ProgressCallback
+    run: Run, backups: ShardRepository, history: History, progress: ProgressCallback, guard: Guard
 ) -> RestoreResult:
     """One damaged backup must not end all backups: the next one is made from the newest that can be restored."""
     newest = history.backups[-1]
@@ -83,7 +92,7 @@ def _from_newest_sound(
     first: Damaged | ObjectMissing | None = None
     for backup in reversed(history.backups):
         try:
-            result = _from_backup(run, backups, backup, progress)
+            result = _from_backup(run, backups, backup, progress, guard)
         except (Damaged, ObjectMissing) as error:
             first = first or error
             damaged[backup.number] = error.message
@@ -99,13 +108,24 @@ def _from_newest_sound(
     ) from first
 
 
-def _from_backup(run: Run, backups: ShardRepository, newest: Backup, progress: ProgressCallback) -> RestoreResult:
+def _from_backup(
+    run: Run, backups: ShardRepository, newest: Backup, progress: ProgressCallback, guard: Guard
+) -> RestoreResult:
     flavour = rooms.find_flavour(run.settings, newest.flavour)
     flavour.check_can_open(newest.server_version)
+    _ask_source(run, newest)
     server = rooms.private_server(run, flavour, newest.variables)
     server.kill()  # a step that comes again may find the server of a later one
+    limits.check_room(run, backups.needed_bytes(newest), f"{run.shard.name}: backup {newest.number}")
+    bounds = limits.restoring(run.settings)
     restored = backups.restore(
-        newest, server.data, threads=run.settings.node.threads, progress=progress, reuse=server.data.exists()
+        newest,
+        server.data,
+        threads=run.settings.node.threads,
+        progress=limits.showing(bounds, "restore_rate", progress),
+        reuse=server.data.exists(),
+        guard=limits.DiskWatch(run.settings, f"{run.shard.name}: the restore of backup {newest.number}", guard),
+        limits=bounds,
     )
     server.mark_cold()
     return RestoreResult(
@@ -115,13 +135,27 @@ def _from_backup(run: Run, backups: ShardRepository, newest: Backup, progress: P
         backup=newest.number,
         backup_finished_at=newest.finished_at,
         position=newest.position,
+        position_at=newest.started_at,
         variables=newest.variables,
         bytes=restored.bytes,
         fetched_bytes=restored.fetched_bytes,
+        throttled_seconds=bounds.rate.waited,
     )
 
 
-def _first(run: Run, progress: ProgressCallback) -> RestoreResult:
+def _ask_source(run: Run, backup: Backup) -> None:
+    """A catch-up that cannot be is better known before a terabyte is restored. What may pass is left to the catch-up,
+    which is patient."""
+    try:
+        with mysql.connect(sources.find(run.shard, run.config_path).endpoint, flavour=backup.flavour) as source:
+            source.check_follows(backup.position, backup.started_at)
+    except (BinlogsPurged, ErrantTransactions):
+        raise
+    except TidemarkError as error:
+        log.warning("%s: its source cannot be asked yet: %s", run.shard.name, error.message)
+
+
+def _first(run: Run, progress: ProgressCallback, guard: Guard) -> RestoreResult:
     """There is no backup yet: what the operator said for this run counts before the configuration."""
     policy = run.on_disk.first_backup or run.shard.first_backup
     known = Known(run.settings, run.shard.name).newest()
@@ -135,7 +169,8 @@ def _first(run: Run, progress: ProgressCallback) -> RestoreResult:
     log.info("%s: no backup yet; making the first one by %s", run.shard.name, policy)
     if policy == "empty":
         return _empty(run, progress)
-    source_endpoint = rooms.endpoint(run.shard, run.config_path)
+    source_endpoint = sources.find(run.shard, run.config_path).endpoint
+    asked_at = datetime.now(UTC)
     with mysql.connect(source_endpoint, flavour=run.shard.flavour) as source:
         source.check_fit()
         if policy == "replay":
@@ -149,13 +184,15 @@ def _first(run: Run, progress: ProgressCallback) -> RestoreResult:
     position = ""
     if policy == "clone":
         server.start(progress)
-        position = server.first_copy(source_endpoint, progress)
+        watch = limits.DiskWatch(run.settings, f"{run.shard.name}: the first copy", guard)
+        position = server.first_copy(source_endpoint, watch.watching(progress))
     return RestoreResult(
         run=run.id,
         shard=run.shard.name,
         flavour=flavour.name,
         first_backup=policy,
         position=position,
+        position_at=asked_at if policy == "clone" else None,
         variables=variables,
     )
 
@@ -168,7 +205,7 @@ def _empty(run: Run, progress: ProgressCallback) -> RestoreResult:
             'set init_sql_file = "..." and flavour = "mysql" or "mariadb" for the shard',
         )
     try:
-        with mysql.connect(rooms.endpoint(run.shard, run.config_path), flavour=run.shard.flavour) as source:
+        with mysql.connect(sources.primary(run.shard, run.config_path), flavour=run.shard.flavour) as source:
             position = source.position()
     except SourceUnfit:
         raise

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
-from tidemark import files, mysql
+from tidemark import mysql
 from tidemark.config import RepositorySettings, Settings, ShardSettings
 from tidemark.repository import Keyring, KeySource, Repository, RetentionPolicy, ShardRepository
-from tidemark.shards import StaticTopology
 from tidemark.steps.run import Run
 from tidemark.storage import Store, StoreOptions, open_store
 
@@ -61,19 +59,6 @@ def find_flavour(settings: Settings, name: str) -> mysql.Flavour:
     """A flavour with this node's programs. Raises ``ProgramMissing``."""
     folder = settings.node.mysql_bin if name == "mysql" else settings.node.mariadb_bin
     return mysql.find_flavour(name, folder)
-
-
-def endpoint(shard: ShardSettings, config_path: Path) -> mysql.Endpoint:
-    """Where the shard's primary is at this moment, with the account as it is at this moment."""
-    address = StaticTopology(config_path).primary(shard.name)
-    return mysql.Endpoint(
-        host=address.host,
-        port=address.port,
-        user=shard.user,
-        password=files.read_secret(shard.password_file, f"{shard.name}: password_file"),
-        tls=shard.tls,
-        tls_ca=shard.tls_ca,
-    )
 
 
 def server_options(settings: Settings, variables: dict[str, str]) -> mysql.ServerOptions:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from tidemark.errors import BackupConflict, TidemarkError
 from tidemark.progress import ProgressCallback, ignore
-from tidemark.repository import Backup, Facts, ShardRepository
-from tidemark.steps import cleanup, mirror, rooms
+from tidemark.repository import Backup, Facts, Limits, ShardRepository
+from tidemark.steps import cleanup, limits, mirror, rooms
 from tidemark.steps.pages import PageInspector
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps.run import Guard, Known, Run, Seen, always
@@ -34,7 +34,8 @@ def run(
     else:
         guard()
         backups = rooms.shard_backups(run)
-        backup = _commit(run, backups, progress, guard)
+        bounds = limits.uploading(run.settings)
+        backup = _commit(run, backups, limits.showing(bounds, "upload_rate", progress), guard, bounds)
         Known(run.settings, run.shard.name).remember(Seen(backup.number, backup.digest))
         pruned, prune_error = _prune(run, backups, living_runs - {run.id}, guard)  # ours is complete
         mirrors = mirror.run_all(run.settings, run.shard.name, progress=progress)
@@ -49,6 +50,7 @@ def run(
             finished_at=backup.finished_at,
             bytes=backup.bytes,
             stored_bytes=backup.stored_bytes,
+            throttled_seconds=bounds.rate.waited,
             pruned=pruned,
             prune_error=prune_error,
             mirrors=mirrors,
@@ -58,7 +60,7 @@ def run(
     return result
 
 
-def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guard: Guard) -> Backup:
+def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guard: Guard, bounds: Limits) -> Backup:
     restored, caught, stopped = run.expect(RestoreResult), run.expect(CatchupResult), run.expect(StopResult)
     flavour = rooms.find_flavour(run.settings, restored.flavour)
     server = rooms.private_server(run, flavour, restored.variables)
@@ -94,7 +96,8 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
         pack_size=run.settings.repository.pack_size,
         block_size=run.settings.repository.block_size,
         progress=progress,
-        guard=guard,
+        guard=limits.DiskWatch(run.settings, f"{run.shard.name}: the upload", guard, most=limits.JOURNAL_ROOM),
+        limits=bounds,
         base=backups.backup(restored.backup) if restored.newest and restored.backup else None,
         unreadable=restored.unreadable,
         inspector=PageInspector.of(restored.variables),
