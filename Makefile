@@ -31,7 +31,7 @@ unit contract integration acceptance: setup ## one kind of tests: unit, contract
 	$(BIN)/python -m pytest tests/$@
 
 bench: setup ## measure the figures that the documentation gives
-	$(BIN)/python -m benchmarks.upload
+	$(BIN)/python -m benchmarks $(BENCH)
 
 setup: $(VENV)/.ready ## install what is missing: system packages (apt, as root) and a virtual environment
 

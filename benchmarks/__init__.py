@@ -1,0 +1,1 @@
+"""Figures: what Tidemark reaches on this machine, beside what a user would run instead. ``make bench``."""
