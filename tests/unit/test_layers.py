@@ -20,6 +20,7 @@ MAY_KNOW = {
     "errors": set(),
     "progress": set(),
     "files": {"errors"},
+    "planning": set(),
     "config": PLAIN,
     "storage": PLAIN,
     "repository": PLAIN | {"storage"},
@@ -29,7 +30,8 @@ MAY_KNOW = {
     "users": PLAIN,
     "web": PLAIN | {"config", "fleet", "users", "tasks"},
     "steps": PLAIN | {"config", "storage", "repository", "mysql", "shards"},
-    "cli": PLAIN | {"config", "storage", "repository", "mysql", "shards", "steps", "fleet", "tasks", "users"},
+    "cli": PLAIN
+    | {"config", "storage", "repository", "mysql", "shards", "steps", "fleet", "tasks", "users", "planning"},
 }
 
 
