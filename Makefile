@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types unit contract integration acceptance bench setup system clean
+.PHONY: help demo test test-faults soak lint format types unit contract integration acceptance bench setup system clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -29,6 +29,12 @@ types: setup ## strict types
 
 unit contract integration acceptance: setup ## one kind of tests: unit, contract, integration or acceptance
 	$(BIN)/python -m pytest tests/$@
+
+test-faults: setup ## strike a real fleet at every point of a run; FULL=1 tries all of it and writes docs/reliability.md
+	FULL=$(FULL) $(BIN)/python -m pytest tests/faults -s
+
+soak: setup ## half an hour of cycles in which something is killed every 20 seconds; MINUTES=2 is what CI does
+	$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30)
 
 bench: setup ## measure the figures that the documentation gives
 	$(BIN)/python -m benchmarks $(BENCH)

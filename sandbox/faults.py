@@ -28,6 +28,8 @@ class FaultyProxy:
         self._lock = threading.Lock()
         self.met: list[tuple[str, Fault]] = []
         """The method and the fault of every request that met one."""
+        self.unanswered = 0
+        """Requests that the server behind took no notice of."""
         self.closed = threading.Event()
         proxy = self
 
@@ -59,6 +61,11 @@ class FaultyProxy:
         with self._lock:
             self._faults.setdefault(method, deque()).extend([fault] * times)
 
+    def forget(self) -> None:
+        """What has been injected and not met will not be met."""
+        with self._lock:
+            self._faults.clear()
+
     def _next(self, method: str) -> Fault | None:
         with self._lock:
             waiting = self._faults.get(method)
@@ -89,9 +96,15 @@ class FaultyProxy:
         link = http.client.HTTPConnection(self._target, timeout=60)
         with contextlib.closing(link):
             headers = {key: value for key, value in request.headers.items() if key.lower() != "expect"}
-            link.request(request.command, request.path, body, headers)
-            answer = link.getresponse()
-            content = answer.read()
+            try:
+                link.request(request.command, request.path, body, headers)
+                answer = link.getresponse()
+                content = answer.read()
+            except (OSError, http.client.HTTPException):
+                self.unanswered += 1
+                _reset(request.connection)
+                request.close_connection = True
+                return
         if fault == "lose answer":
             _reset(request.connection)
             request.close_connection = True

@@ -55,6 +55,12 @@ class ObjectServer:
             processes.stop(self._process, grace=5)
             self._process = None
 
+    def kill(self) -> None:
+        """``kill -9``; ``start`` serves on the same port again what lies in the folder."""
+        if self._process is not None:
+            processes.kill(self._process)
+            self._process = None
+
     def make_bucket(self, name: str) -> None:
         raise NotImplementedError
 

@@ -30,3 +30,12 @@ def wait_until(condition: Callable[[], T | None], seconds: float, what: str) -> 
             raise AssertionError(f"after {seconds:g} s: {what}: still not so" + (f" ({reason})" if reason else ""))
         pause.wait(delay)
         delay = min(delay * 1.5, 0.2)
+
+
+def for_a_moment(condition: Callable[[], object], seconds: float) -> bool:
+    """Whether the condition came true within some seconds; for what may happen and need not."""
+    try:
+        wait_until(lambda: bool(condition()), seconds, "")
+    except AssertionError:
+        return False
+    return True

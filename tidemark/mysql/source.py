@@ -28,6 +28,8 @@ DENIED = frozenset(
 """Error numbers of an account, a password or a right that is refused."""
 TLS = frozenset({2026, 3159})
 """Error numbers of an encryption that the two ends do not agree on."""
+_CUT_OFF = ("unexpected eof", "reset by peer", "Broken pipe", "system error", "Connection was closed")
+"""Words of a TLS error that tells of a server which died in the middle of the handshake."""
 
 
 _BUILT_IN = "(built-in)"
@@ -277,9 +279,9 @@ def translate(endpoint: Endpoint, number: int, message: str) -> SourceError:
     seen = f"{endpoint}: {message} ({number})"
     if number in DENIED:
         return SourceDenied(seen, f"check user ({endpoint.user}) and password_file, and the account's rights and host")
-    if number in TLS:
+    if number in TLS and not any(word in message for word in _CUT_OFF):
         return SourceUnfit(seen, f'tls is "{endpoint.tls}": set it to what the server offers, tls_ca to its authority')
-    if number in UNREACHABLE:
+    if number in UNREACHABLE | TLS:
         return SourceUnreachable(seen, "check host and port, that the server runs, and that this node may reach it")
     return SourceError(seen)
 

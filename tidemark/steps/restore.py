@@ -25,6 +25,9 @@ from tidemark.steps.run import Guard, Known, Run, Seen, always
 
 log = logging.getLogger(__name__)
 
+START_ANEW = frozenset({"clone", "replay"})
+"""What, asked for a single run, makes a first copy of a shard that has backups: they can be followed no further."""
+
 
 def run(
     run: Run, *, progress: ProgressCallback = ignore, guard: Guard = always, seen: Seen | None = None
@@ -32,7 +35,8 @@ def run(
     """Makes the run's data folder. A half-written one is continued: only blocks that differ are fetched.
 
     ``seen`` is the newest backup that others remember; this node remembers its own. ``ChainBroken`` when it is not
-    there any more. Damaged backups are passed over: the newest sound one is restored, and the result names them.
+    there any more. Damaged backups are passed over: the newest sound one is restored, and the result names them. A run
+    that was asked to start anew copies from the primary whatever backups there are; its own becomes the next one.
     """
     if done := run.recall(RestoreResult):
         return done
@@ -44,6 +48,10 @@ def run(
     newest = history.backups[-1] if history.backups else None
     if newest and not run.on_disk.force and (reason := _too_young(newest, run.settings.cycle.min_interval)):
         result = RestoreResult(run=run.id, shard=run.shard.name, skipped=f"{run.shard.name}: {reason}")
+    elif newest and run.on_disk.first_backup in START_ANEW:
+        log.warning("%s: starting anew, as asked for; backup %d is not used", run.shard.name, newest.number)
+        passed = tuple(number for number in history.unreadable if number > newest.number)
+        result = _first(run, progress, guard).model_copy(update={"newest": newest.number, "unreadable": passed})
     elif newest:
         result = _from_newest_sound(run, backups, history, progress, guard)
         Known(run.settings, run.shard.name).remember(Seen(newest.number, newest.digest))
