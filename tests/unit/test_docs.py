@@ -13,15 +13,13 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_configuration_reference_is_what_the_models_say() -> None:
+@pytest.mark.parametrize(
+    ("script", "page"),
+    [("configuration-reference", "configuration.md"), ("metrics-reference", "metrics.md")],
+)
+def test_a_page_is_what_the_code_says(script: str, page: str) -> None:
     made = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "configuration-reference"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, ROOT / "scripts" / script], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
-    assert made.stdout == (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"), (
-        "run scripts/configuration-reference docs/configuration.md"
-    )
+    assert made.stdout == (ROOT / "docs" / page).read_text(encoding="utf-8"), f"run scripts/{script} docs/{page}"

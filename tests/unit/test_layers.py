@@ -28,10 +28,23 @@ MAY_KNOW = {
     "shards": PLAIN | {"config"},
     "fleet": PLAIN | {"config"},
     "users": PLAIN,
+    "exporter": PLAIN | {"config", "fleet"},
     "web": PLAIN | {"config", "fleet", "users", "tasks"},
     "steps": PLAIN | {"config", "storage", "repository", "mysql", "shards"},
     "cli": PLAIN
-    | {"config", "storage", "repository", "mysql", "shards", "steps", "fleet", "tasks", "users", "planning"},
+    | {
+        "config",
+        "storage",
+        "repository",
+        "mysql",
+        "shards",
+        "steps",
+        "fleet",
+        "tasks",
+        "users",
+        "planning",
+        "exporter",
+    },
 }
 
 

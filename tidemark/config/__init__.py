@@ -5,6 +5,7 @@ from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, Re
 from tidemark.config.flower import FlowerSettings
 from tidemark.config.limits import FleetSettings, LimitSettings
 from tidemark.config.load import ENVIRONMENT_VARIABLE, FALLBACK_PATH, config_path, current, load
+from tidemark.config.metrics import MetricsSettings
 from tidemark.config.repository import RepositorySettings
 from tidemark.config.settings import Settings
 from tidemark.config.shard import ShardSettings
@@ -18,6 +19,7 @@ __all__ = [
     "FleetSettings",
     "FlowerSettings",
     "LimitSettings",
+    "MetricsSettings",
     "NodeSettings",
     "RedisSettings",
     "RepositorySettings",

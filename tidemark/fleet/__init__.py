@@ -4,7 +4,7 @@ Redis is a view and a referee, never the truth: the truth about backups is the r
 ``tidemark:`` (``keys.py`` lists them); the broker's and RedBeat's keys are their own business.
 """
 
-from tidemark.fleet import counters, health, history, leases, metrics, nodes, queues, records
+from tidemark.fleet import counters, health, history, leases, metrics, nodes, queues, records, snapshot
 from tidemark.fleet.connection import broker_url, connect, persist, translated
 from tidemark.fleet.history import RunFigures
 from tidemark.fleet.leases import Lease, LeaseHolder
@@ -28,6 +28,7 @@ __all__ = [
     "persist",
     "queues",
     "records",
+    "snapshot",
     "translated",
     "view",
 ]

@@ -19,17 +19,18 @@ from tidemark.errors import FleetError, RedisUnavailable
 Result = TypeVar("Result")
 
 
-def connect(settings: RedisSettings) -> redis.Redis:
-    """A client that gives up within seconds; ``persist`` is for what must get through. It connects when it is first
-    used, survives a fork, and may be shared by threads. Its ``repr`` shows no password."""
+def connect(settings: RedisSettings, *, hurried: bool = False) -> redis.Redis:
+    """A client that gives up within seconds; ``persist`` is for what must get through. ``hurried`` gives up sooner and
+    tries nothing again: for those whom somebody waits for. It connects when it is first used, survives a fork, and may
+    be shared by threads. Its ``repr`` shows no password."""
     return redis.Redis.from_url(
         settings.url,
         password=_password(settings),
         decode_responses=True,
-        socket_connect_timeout=5,
-        socket_timeout=10,
+        socket_connect_timeout=2 if hurried else 5,
+        socket_timeout=4 if hurried else 10,
         health_check_interval=30,
-        retry=Retry(ExponentialBackoff(cap=1, base=0.1), retries=3),
+        retry=Retry(ExponentialBackoff(cap=1, base=0.1), retries=0 if hurried else 3),
     )
 
 

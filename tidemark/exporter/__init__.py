@@ -1,0 +1,10 @@
+"""The fleet's figures for Prometheus: what there is (families), how it is read (collector), and who serves it (server).
+
+Everything comes from Redis at the moment of a scrape: an exporter has no state, so it may be restarted or doubled.
+"""
+
+from tidemark.exporter.collector import FleetCollector
+from tidemark.exporter.families import FAMILIES, Family
+from tidemark.exporter.server import Exporter
+
+__all__ = ["FAMILIES", "Exporter", "Family", "FleetCollector"]
