@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -119,12 +120,8 @@ class VersityGateway(S3Server):
         return super()._environment() | {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
 
 
-class FakeGcsServer(ObjectServer):
-    """``fake-gcs-server``: Google Cloud Storage's JSON API over this process's memory; asks for no credentials."""
-
-    def __init__(self, folder: Path, program: Path) -> None:
-        super().__init__(folder)
-        self._program = program
+class GcsServer(ObjectServer):
+    """One that speaks Google Cloud Storage's JSON API: the sandbox's own small one; asks for no credentials."""
 
     def make_bucket(self, name: str) -> None:
         request = urllib.request.Request(
@@ -136,5 +133,22 @@ class FakeGcsServer(ObjectServer):
             pass
 
     def _command(self) -> list[str | Path]:
+        return [sys.executable, "-m", "sandbox.gcs_server", str(self.port)]
+
+
+class FakeGcsServer(GcsServer):
+    """``fake-gcs-server``: the same API, written by others, over its process's memory."""
+
+    def __init__(self, folder: Path, program: Path) -> None:
+        super().__init__(folder)
+        self._program = program
+
+    def _command(self) -> list[str | Path]:
         words = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(self.port), "-backend", "memory"]
         return [self._program, *words, "-external-url", self.url, "-log-level", "error"]
+
+
+def find_gcs_server(folder: Path) -> GcsServer:
+    """``fake-gcs-server`` where it is installed, the sandbox's own otherwise."""
+    program = shutil.which("fake-gcs-server")
+    return FakeGcsServer(folder, Path(program)) if program else GcsServer(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.checksums import checksums
-from sandbox.object_servers import ACCESS_KEY, REGION, SECRET_KEY, FakeGcsServer, MotoServer, ObjectServer
+from sandbox.object_servers import ACCESS_KEY, REGION, SECRET_KEY, MotoServer, ObjectServer, find_gcs_server
 from sandbox.primary import Account, Primary
 from sandbox.workload import Workload, fill
 from tests.support.fleet import Fleet
@@ -49,7 +49,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         server: ObjectServer = MotoServer(folder)
         keys["region"] = REGION
     else:
-        server = FakeGcsServer(folder, need_program("fake-gcs-server"))
+        server = find_gcs_server(folder)
     with server:
         server.make_bucket("bucket")
         yield keys | {"endpoint_url": server.url}

@@ -15,6 +15,7 @@ from sandbox.object_servers import (
     REGION,
     SECRET_KEY,
     FakeGcsServer,
+    GcsServer,
     MotoServer,
     ObjectServer,
     VersityGateway,
@@ -38,6 +39,8 @@ class Servers:
                     server: ObjectServer = MotoServer(folder)
                 case "s3-versitygw":
                     server = VersityGateway(folder, need_program("versitygw"))
+                case "gcs-sandbox":
+                    server = GcsServer(folder)
                 case _:
                     server = FakeGcsServer(folder, need_program("fake-gcs-server"))
             self.running[kind] = server.start()
@@ -70,6 +73,7 @@ STORES: dict[str, Callable[[Path, Servers], Store]] = {
     "file": lambda folder, servers: FileStore(folder / "store"),
     "s3-moto": _open("s3-moto"),
     "s3-versitygw": _open("s3-versitygw"),
+    "gcs-sandbox": _open("gcs-sandbox"),
     "gcs-fake": _open("gcs-fake"),
 }
 

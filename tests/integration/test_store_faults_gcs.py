@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.faults import Fault, FaultyProxy
-from sandbox.object_servers import FakeGcsServer
-from tests.support.needs import need_program
+from sandbox.object_servers import GcsServer, find_gcs_server
 from tidemark.errors import AccessDenied, ObjectExists, StorageError
 from tidemark.storage import GcsStore, StoreOptions, gcs
 
@@ -24,14 +23,14 @@ CONTENT = bytes(range(256)) * 40
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcsServer]:
-    with FakeGcsServer(tmp_path_factory.mktemp("gcs"), need_program("fake-gcs-server")) as started:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    with find_gcs_server(tmp_path_factory.mktemp("gcs")) as started:
         started.make_bucket("bucket")
         yield started
 
 
 @pytest.fixture
-def proxy(server: FakeGcsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultyProxy]:
+def proxy(server: GcsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultyProxy]:
     for name in [name for name in os.environ if name.startswith(("GOOGLE_", "STORAGE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(gcs, "READ_SECONDS", 1)
