@@ -1,7 +1,7 @@
 """What beat emits, and when; nothing else.
 
-One entry per shard: ``tasks.backup`` once per cycle, the shards spread evenly over the cycle's window. And the janitor,
-each minute.
+One entry per shard: ``tasks.backup`` once per cycle, the shards spread evenly over the cycle's window. And each minute
+the janitor, and a look at what is to be told to people.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from tidemark.config import Settings
 
 PRIORITY = 6
 """Scheduled backups wait for those that people ask for (priority 0). Steps have 0 as well, and go before both."""
-JANITOR_EVERY = 60.0
-"""Seconds."""
+CONTROL_EVERY = 60.0
+"""Seconds between two looks of what runs on the control queue."""
 
 
 def build(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -33,11 +33,12 @@ def build(settings: Settings) -> dict[str, dict[str, Any]]:
         }
         for place, name in enumerate(names)
     }
-    entries["janitor"] = {
-        "task": "tasks.janitor",
-        "schedule": Tide(JANITOR_EVERY),
-        "options": {"queue": "control", "expires": JANITOR_EVERY},
-    }
+    for name in ("janitor", "notify") if settings.alert.webhook_url_file else ("janitor",):
+        entries[name] = {
+            "task": f"tasks.{name}",
+            "schedule": Tide(CONTROL_EVERY),
+            "options": {"queue": "control", "expires": CONTROL_EVERY},
+        }
     return entries
 
 

@@ -55,7 +55,11 @@ task_publish_retry_policy = {  # Redis restarts: a step that took hours waits fo
 task_queues = (Queue("backup"), Queue("control"))  # a node adds its own queue in front of "backup" (tasks/node.py)
 task_default_queue = "backup"
 task_create_missing_queues = True  # the nodes' own queues
-task_routes = {"tasks.backup": {"queue": "backup"}, "tasks.janitor": {"queue": "control"}}
+task_routes = {
+    "tasks.backup": {"queue": "backup"},
+    "tasks.janitor": {"queue": "control"},
+    "tasks.notify": {"queue": "control"},
+}
 
 # Results and events --------------------------------------------------------------------------------------------------
 
@@ -100,6 +104,7 @@ imports = (
     "tasks.upload",
     "tasks.cleanup",
     "tasks.janitor",
+    "tasks.notify",
 )
 
 # Beat ----------------------------------------------------------------------------------------------------------------

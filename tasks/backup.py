@@ -98,6 +98,7 @@ def _refused(task: FleetTask, shard: str, error: TidemarkError) -> None:
     )
     metrics.fail(task.redis(), shard, run="", step="backup", message=describe(error), place=place)
     fleet.history.add(task.redis(), shard, failed)
+    task.tell_soon()
 
 
 def _become_chain(task: FleetTask, record: RunRecord) -> Value:

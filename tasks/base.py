@@ -21,7 +21,7 @@ from tasks.progress import Reporter
 from tidemark import config, fleet, steps
 from tidemark.config import RedisSettings, Settings
 from tidemark.errors import RunError, StorageUnavailable, TidemarkError
-from tidemark.fleet import RunRecord, metrics, records
+from tidemark.fleet import RunRecord, incidents, metrics, records
 from tidemark.fleet.metrics import RunningStep
 from tidemark.progress import ProgressCallback
 from tidemark.steps.results import StepResult
@@ -77,6 +77,16 @@ class FleetTask(BaseTask):
     def queue_here(self) -> str:
         """The queue that only this node consumes."""
         return own_queue(self.node)
+
+    def tell_soon(self, *, over: str = "") -> None:
+        """Asks for ``tasks.notify`` now instead of within the minute: a run has failed; or, with ``over``, that shard's
+        run has ended well, which matters if people were told of it. Whatever happens to that, no run hears of it."""
+        try:
+            if self.settings().alert.webhook_url_file is None or (over and not incidents.is_open(self.redis(), over)):
+                return
+            self.app.send_task("tasks.notify", queue="control", expires=60.0, retry=False)
+        except Exception as error:
+            log.warning("nobody is told at once: %s", error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +234,7 @@ class StepTask(FleetTask):
         fleet.persist(lambda: records.close(client, run_id, state, skipped=result.skipped, result=value))
         fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=record.fence))
         turns.try_to_make_room(client, self.settings())
+        self.tell_soon(over=shard)
         return value
 
     def _failed(self, run: steps.Run, step: str, error: Exception) -> None:

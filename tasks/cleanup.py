@@ -55,6 +55,8 @@ def cleanup(
             fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=fence))
         fleet.persist(lambda: records.clear(client, run_id))
         turns.try_to_make_room(client, self.settings())
+        if ended_as == "failed" and not (record and record.state in records.ENDED_WELL):
+            self.tell_soon()
         return {"shard": shard, "run": run_id}
 
 

@@ -38,6 +38,8 @@ def janitor(self: FleetTask) -> dict[str, Any]:
     for run in lost:
         with logs.about(run.shard, run.run, "janitor"):
             _give_up(self, run)
+    if lost:
+        self.tell_soon()
     return {"open": len(runs), "nodes": len(nodes), "lost": [run.run for run in lost]}
 
 

@@ -31,6 +31,7 @@
     │   ├── BinlogsPurged
     │   ├── ErrantTransactions
     │   └── ReplicationFailed     stalled, or stopped with an error
+    ├── AlertError                nobody could be told
     ├── FleetError
     │   └── RedisUnavailable      Redis does not answer, or refuses us
     └── RunError
@@ -176,6 +177,10 @@ class ErrantTransactions(SourceError):
 
 class ReplicationFailed(SourceError):
     """Replication from the source stopped with an error, or made no progress for too long."""
+
+
+class AlertError(TidemarkError):
+    """A message could not be delivered to the webhook."""
 
 
 class FleetError(TidemarkError):

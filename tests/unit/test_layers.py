@@ -30,6 +30,7 @@ MAY_KNOW = {
     "users": PLAIN,
     "exporter": PLAIN | {"config", "fleet"},
     "web": PLAIN | {"config", "fleet", "users", "tasks"},
+    "alerts": PLAIN | {"config", "fleet"},
     "steps": PLAIN | {"config", "storage", "repository", "mysql", "shards"},
     "cli": PLAIN
     | {
@@ -40,6 +41,7 @@ MAY_KNOW = {
         "shards",
         "steps",
         "fleet",
+        "alerts",
         "tasks",
         "users",
         "planning",

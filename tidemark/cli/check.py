@@ -11,6 +11,7 @@ import click
 from rich.text import Text
 
 from tidemark import files
+from tidemark.alerts import Webhook
 from tidemark.cli.context import common_options, config_path, json_option, load_settings
 from tidemark.cli.output import facts, print_json
 from tidemark.config import RepositorySettings, Settings, ShardSettings
@@ -68,6 +69,8 @@ def _look(settings: Settings) -> Iterator[Finding]:
     for place in settings.repositories:
         yield _try(f"repository {place.url}", functools.partial(_store, place))
     yield _try(f"scratch folder {settings.node.scratch}", lambda: _scratch(settings))
+    if settings.alert.webhook_url_file is not None:
+        yield _try(f"webhook of [alert], {settings.alert.webhook_format}", lambda: Webhook.of(settings.alert))
     yield from (_password_file(shard) for shard in settings.shard)
     flavours = {shard.flavour for shard in settings.shard}
     yield from (_programs(settings, name) for name in sorted(flavours - {"auto"}))

@@ -4,14 +4,15 @@ Redis is a view and a referee, never the truth: the truth about backups is the r
 ``tidemark:`` (``keys.py`` lists them); the broker's and RedBeat's keys are their own business.
 """
 
-from tidemark.fleet import counters, health, history, leases, metrics, nodes, queues, records, snapshot
-from tidemark.fleet.connection import broker_url, connect, persist, translated
+from tidemark.fleet import counters, health, history, incidents, leases, metrics, nodes, queues, records, snapshot
+from tidemark.fleet.connection import Client, broker_url, connect, persist, translated
 from tidemark.fleet.history import RunFigures
 from tidemark.fleet.leases import Lease, LeaseHolder
 from tidemark.fleet.metrics import ShardView, view
 from tidemark.fleet.records import RunRecord
 
 __all__ = [
+    "Client",
     "Lease",
     "LeaseHolder",
     "RunFigures",
@@ -22,6 +23,7 @@ __all__ = [
     "counters",
     "health",
     "history",
+    "incidents",
     "leases",
     "metrics",
     "nodes",

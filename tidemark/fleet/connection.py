@@ -16,6 +16,8 @@ from tidemark import files
 from tidemark.config import RedisSettings
 from tidemark.errors import FleetError, RedisUnavailable
 
+Client = redis.Redis
+"""A connection, for those who hand it on and do not know Redis."""
 Result = TypeVar("Result")
 
 

@@ -10,6 +10,9 @@
     tidemark:shard:<shard>     hash    the shard's metrics (metrics.py)                         for ever
     tidemark:counts:<shard>    hash    what only rises, for Prometheus (counters.py)            for ever
     tidemark:counts:<keyspace> hash    the same: how long steps took                            for ever
+    tidemark:incidents         hash    what people were told of each shard (incidents.py)       for ever
+    tidemark:delivery          string  how the last telling went                                for ever
+    tidemark:telling           string  who is telling just now                                  120 s
     tidemark:node:<node>       string  since when a node is there                               60 s, renewed
     tidemark:turn              string  who is choosing the next shard (turns.py)                30 s
     tidemark:parked            hash    by id: messages over a bound, which wait for a run's end until then
@@ -25,6 +28,9 @@ OPEN = f"{PREFIX}open"
 TURN = f"{PREFIX}turn"
 PARKED = f"{PREFIX}parked"
 AGAIN = f"{PREFIX}again"
+INCIDENTS = f"{PREFIX}incidents"
+DELIVERY = f"{PREFIX}delivery"
+TELLING = f"{PREFIX}telling"
 
 
 def lease(shard: str) -> str:
