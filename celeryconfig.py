@@ -16,6 +16,7 @@ from tidemark.errors import ConfigError as _ConfigError
 try:
     _settings = _config.load()
     _url = _fleet.broker_url(_settings.redis)
+    _tls = _fleet.tls_options(_settings.redis)
 except _ConfigError as _error:
     # Celery would print a traceback of its own import machinery; whoever starts a node wants the one sentence.
     raise SystemExit(f"Error: {_error}") from None
@@ -34,6 +35,7 @@ worker_enable_prefetch_count_reduction = True  # after a lost connection: count 
 # Redis as the broker -------------------------------------------------------------------------------------------------
 
 broker_url = _url
+broker_use_ssl = _tls  # None, or how: with the certificate and its name checked
 broker_connection_retry_on_startup = True  # a node that boots before Redis waits for it
 broker_connection_max_retries = None  # and goes on waiting: nodes are started by nobody in particular
 broker_transport_options = {
@@ -64,6 +66,7 @@ task_routes = {
 # Results and events --------------------------------------------------------------------------------------------------
 
 result_backend = _url
+redis_backend_use_ssl = _tls
 result_backend_always_retry = True  # Redis restarts: see above
 result_extended = True  # Flower and `celery result` name the task and the shard
 result_expires = 7 * 86400  # a week's failures can be looked up

@@ -5,23 +5,27 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
 from typing import Self
 
 from sandbox import processes
+from sandbox.certificates import Certificates
 from sandbox.ports import free_port
 
 
 class RedisServer:
     """``redis-server`` on a free port of loopback, with an append-only file as production has it.
 
-    A password is optional; everything lies in ``folder``. A stopped or killed server starts again with its data.
+    A password is optional, and so is TLS, where clients must have a certificate too; everything lies in ``folder``. A
+    stopped or killed server starts again with its data.
     """
 
-    def __init__(self, folder: Path, *, password: str | None = None) -> None:
+    def __init__(self, folder: Path, *, password: str | None = None, tls: Certificates | None = None) -> None:
         self.folder = folder
+        self.tls = tls
         self.port = free_port()
         self.password = password
         self._process: subprocess.Popen[bytes] | None = None
@@ -29,7 +33,7 @@ class RedisServer:
     @property
     def url(self) -> str:
         """Never holds the password."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"{'rediss' if self.tls else 'redis'}://127.0.0.1:{self.port}/0"
 
     @property
     def pid(self) -> int:
@@ -46,7 +50,7 @@ class RedisServer:
         options = self.folder / "redis.conf"
         options.touch(mode=0o600)
         lines = [
-            f"port {self.port}",
+            *self._listening(),
             "bind 127.0.0.1",
             "appendonly yes",
             'save ""',
@@ -79,8 +83,28 @@ class RedisServer:
             processes.kill(self._process)
             self._process = None
 
+    def _listening(self) -> list[str]:
+        if self.tls is None:
+            return [f"port {self.port}"]
+        return [
+            "port 0",
+            f"tls-port {self.port}",
+            f'tls-cert-file "{self.tls.certificate}"',
+            f'tls-key-file "{self.tls.key}"',
+            f'tls-ca-cert-file "{self.tls.ca}"',
+            "tls-auth-clients yes",
+        ]
+
+    def _connect(self) -> socket.socket:
+        link = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+        if self.tls is None:
+            return link
+        context = ssl.create_default_context(cafile=str(self.tls.ca))
+        context.load_cert_chain(self.tls.certificate, self.tls.key)
+        return context.wrap_socket(link, server_hostname="127.0.0.1")
+
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as link:
+        with contextlib.suppress(OSError), self._connect() as link:
             link.settimeout(1)
             link.sendall(b"PING\r\n")
             return link.recv(64).startswith((b"+PONG", b"-NOAUTH"))

@@ -48,6 +48,13 @@ class RedisSettings(Section):
     """``redis://`` or, with TLS, ``rediss://``. A password belongs into ``password_file``, not here."""
     password_file: ConfigPath | None = None
     """A file of mode 0600 that holds the password of Redis."""
+    tls_ca: ConfigPath | None = None
+    """With ``rediss://``: the authority of the certificate of Redis, a PEM file; without it, those that the system
+    trusts. The certificate and its name are always checked."""
+    tls_cert: ConfigPath | None = None
+    """With ``rediss://``: our own certificate, a PEM file, when Redis asks its clients for one."""
+    tls_key: ConfigPath | None = None
+    """That certificate's private key, a PEM file."""
 
     @model_validator(mode="after")
     def _check(self) -> RedisSettings:
@@ -56,6 +63,12 @@ class RedisSettings(Section):
             raise ValueError('url starts with "redis://" or "rediss://"')
         if parts.password:
             raise ValueError("url holds a password; put it into a file of mode 0600 and name that as password_file")
+        if parts.query:
+            raise ValueError("url ends in options (?...); what can be said about TLS has keys of its own")
+        if parts.scheme != "rediss" and (self.tls_ca or self.tls_cert or self.tls_key):
+            raise ValueError('tls_ca, tls_cert and tls_key need a url that starts with "rediss://"')
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key are given together or not at all")
         return self
 
 

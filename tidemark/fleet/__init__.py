@@ -5,7 +5,7 @@ Redis is a view and a referee, never the truth: the truth about backups is the r
 """
 
 from tidemark.fleet import counters, health, history, incidents, leases, metrics, nodes, queues, records, snapshot
-from tidemark.fleet.connection import Client, broker_url, connect, persist, translated
+from tidemark.fleet.connection import Client, broker_url, connect, persist, tls_options, translated
 from tidemark.fleet.history import RunFigures
 from tidemark.fleet.leases import Lease, LeaseHolder
 from tidemark.fleet.metrics import ShardView, view
@@ -31,6 +31,7 @@ __all__ = [
     "queues",
     "records",
     "snapshot",
+    "tls_options",
     "translated",
     "view",
 ]

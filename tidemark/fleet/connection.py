@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import redis
@@ -14,7 +15,7 @@ from redis.retry import Retry
 
 from tidemark import files
 from tidemark.config import RedisSettings
-from tidemark.errors import FleetError, RedisUnavailable
+from tidemark.errors import ConfigError, FleetError, RedisUnavailable
 
 Client = redis.Redis
 """A connection, for those who hand it on and do not know Redis."""
@@ -33,6 +34,7 @@ def connect(settings: RedisSettings, *, hurried: bool = False) -> redis.Redis:
         socket_timeout=4 if hurried else 10,
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=1, base=0.1), retries=0 if hurried else 3),
+        **(tls_options(settings) or {}),
     )
 
 
@@ -44,6 +46,25 @@ def broker_url(settings: RedisSettings) -> str:
     parts = urlsplit(settings.url)
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{parts.username or ''}:{quote(password, safe='')}@{host}").geturl()
+
+
+def tls_options(settings: RedisSettings) -> dict[str, Any] | None:
+    """How redis-py, and so Celery, is to encrypt; None without TLS. The certificate and its name are always checked.
+    Raises ``ConfigError`` for a file that is not there: later on that would look as if Redis were away."""
+    if urlsplit(settings.url).scheme != "rediss":
+        return None
+    options: dict[str, Any] = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    for name, path in (
+        ("ssl_ca_certs", settings.tls_ca),
+        ("ssl_certfile", settings.tls_cert),
+        ("ssl_keyfile", settings.tls_key),
+    ):
+        if path is None:
+            continue
+        if not os.access(path, os.R_OK):
+            raise ConfigError(f"[redis]: {path} is not there, or this account may not read it")
+        options[name] = str(path)
+    return options
 
 
 def _password(settings: RedisSettings) -> str | None:
@@ -67,6 +88,11 @@ def translated(client: redis.Redis) -> Iterator[None]:
             f"Redis at {_where(client)} refuses us: {error}", "check [redis] password_file, and the user in url"
         ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
+        if "certificate" in str(error).lower():
+            raise RedisUnavailable(
+                f"the TLS of Redis at {_where(client)} does not hold: {error}",
+                "check [redis] tls_ca, the name in url, and tls_cert if Redis asks its clients for one",
+            ) from error
         raise RedisUnavailable(
             f"Redis at {_where(client)} does not answer: {error}", "is it running, and is [redis] url right?"
         ) from error
