@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 from celery import chain
 from celery.exceptions import Ignore
+from pydantic import Field
 
 from tasks import app, figures, logs, turns
 from tasks.base import FleetTask, Value, describe, new_record
@@ -17,18 +18,23 @@ from tasks.restore import restore
 from tasks.stop import stop
 from tasks.upload import upload
 from tidemark import fleet, steps
-from tidemark.config import ShardSettings
-from tidemark.errors import ConfigError, LeaseHeld, TidemarkError
+from tidemark.config import ShardName, ShardSettings
+from tidemark.errors import LeaseHeld, TidemarkError
 from tidemark.fleet import LeaseHolder, RunRecord, metrics, records
 
 log = logging.getLogger(__name__)
 
 FirstBackup = Literal["clone", "replay", "empty", "refuse"]
+Attempt = Annotated[int, Field(ge=1, le=100)]
 
 
 @app.task(name="tasks.backup", base=FleetTask, bind=True)
 def backup(
-    self: FleetTask, shard: str, first_backup: str | None = None, force: bool = False, attempt: int = 1
+    self: FleetTask,
+    shard: ShardName,
+    first_backup: FirstBackup | None = None,
+    force: bool = False,
+    attempt: Attempt = 1,
 ) -> Value:
     """Backs up a shard. This task's id stays the run's: its result is what the last step returns.
 
@@ -38,9 +44,6 @@ def backup(
     """
     settings = self.settings()
     configured = settings.find_shard(shard)
-    if first_backup is not None and first_backup not in get_args(FirstBackup):
-        allowed = ", ".join(get_args(FirstBackup))
-        raise ConfigError(f'first_backup is "{first_backup}"; allowed are: {allowed}')
     with logs.about(shard, step="backup"):
         client = self.redis()
         if holder := fleet.persist(lambda: fleet.leases.holder(client, shard)):

@@ -15,7 +15,7 @@ import redis
 from celery import Task
 from celery.exceptions import Ignore
 
-from tasks import figures, logs, turns
+from tasks import arguments, figures, logs, turns
 from tasks.node import own_queue
 from tasks.progress import Reporter
 from tidemark import config, fleet, steps
@@ -52,6 +52,13 @@ class FleetTask(BaseTask):
 
     abstract = True
     throws = (TidemarkError,)  # expected: logged without a traceback
+    only_configured = True
+    """Whether a shard must be in the configuration; a run that is cleaned up may be one of a shard that has left it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The worker calls this, and so does whatever else a message can name."""
+        arguments.check(self.name, self.run, args, kwargs, self.settings() if self.only_configured else None)
+        return self.run(*args, **kwargs)
 
     def settings(self) -> Settings:
         """The configuration as it is now; an edited file counts from the next task on."""

@@ -9,22 +9,24 @@ from typing import Literal
 from celery.result import AsyncResult
 
 from tasks import app, logs, turns
+from tasks.arguments import Sentence, TaskId
 from tasks.base import FleetTask, Value, describe, fail_run
 from tidemark import fleet, steps
+from tidemark.config import ShardName
 from tidemark.errors import RunError, TidemarkError
-from tidemark.fleet import metrics, records
+from tidemark.fleet import RunRecord, metrics, records
 
 log = logging.getLogger(__name__)
 
 
-@app.task(name="tasks.cleanup", base=FleetTask, bind=True)
+@app.task(name="tasks.cleanup", base=FleetTask, bind=True, only_configured=False)
 def cleanup(
     self: FleetTask,
-    failed_id: str | None,
-    shard: str,
-    run_id: str,
+    failed_id: TaskId | None,
+    shard: ShardName,
+    run_id: steps.RunId,
     ended_as: Literal["failed", "revoked"] = "failed",
-    reason: str = "",
+    reason: Sentence = "",
 ) -> Value:
     """Stops the run's server, removes its folder and its packs, gives the lease back, and settles the record.
 
@@ -33,6 +35,7 @@ def cleanup(
     with logs.about(shard, run_id, "cleanup"):
         client = self.redis()
         record = fleet.persist(lambda: records.get(client, run_id))
+        _check_ours(self, shard, run_id, record)
         if record and record.state in records.ENDED_WELL:
             log.info("the run has ended well; nothing to clean up")
         elif ended_as == "revoked":
@@ -58,6 +61,17 @@ def cleanup(
         if ended_as == "failed" and not (record and record.state in records.ENDED_WELL):
             self.tell_soon()
         return {"shard": shard, "run": run_id}
+
+
+def _check_ours(task: FleetTask, shard: str, run_id: str, record: RunRecord | None) -> None:
+    """Another node's run may be alive: what it has stored must not be deleted under its hands."""
+    node = record.node if record else None
+    if record is None and (holder := fleet.persist(lambda: fleet.leases.holder(task.redis(), shard))):
+        node = holder.node if holder.run == run_id else None
+    if node not in {None, task.node}:
+        raise RunError(f"{shard}: run {run_id} belongs to node {node}, but its cleanup came to {task.node}")
+    if record and record.shard != shard:
+        raise RunError(f"run {run_id} is one of {record.shard}, not of {shard}")
 
 
 def _clear(task: FleetTask, run_id: str) -> None:

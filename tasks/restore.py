@@ -5,11 +5,12 @@ from __future__ import annotations
 from tasks import app
 from tasks.base import StepTask, Value
 from tidemark import fleet, steps
+from tidemark.config import ShardName
 from tidemark.fleet import metrics
 
 
 @app.task(name="tasks.restore", base=StepTask, bind=True)
-def restore(self: StepTask, shard: str, run_id: str) -> Value:
+def restore(self: StepTask, shard: ShardName, run_id: steps.RunId) -> Value:
     """Brings the newest backup back into the run's folder, or makes the first data folder."""
     return self.perform(
         shard,

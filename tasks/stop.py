@@ -5,9 +5,10 @@ from __future__ import annotations
 from tasks import app
 from tasks.base import StepTask, Value
 from tidemark import steps
+from tidemark.config import ShardName
 
 
 @app.task(name="tasks.stop", base=StepTask, bind=True)
-def stop(self: StepTask, shard: str, run_id: str) -> Value:
+def stop(self: StepTask, shard: ShardName, run_id: steps.RunId) -> Value:
     """Shuts the private server down cleanly."""
     return self.perform(shard, run_id, lambda at: steps.stop.run(at.run, progress=at.progress, guard=at.guard))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from tasks import app
 from tasks.base import StepTask, Value
 from tidemark import steps
+from tidemark.config import ShardName
 
 
 @app.task(name="tasks.upload", base=StepTask, bind=True)
-def upload(self: StepTask, shard: str, run_id: str) -> Value:
+def upload(self: StepTask, shard: ShardName, run_id: steps.RunId) -> Value:
     """Stores the new full backup, commits it, prunes, and clears the node."""
     return self.perform(
         shard,

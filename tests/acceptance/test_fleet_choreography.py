@@ -177,8 +177,8 @@ def test_a_mistake_of_ours_fails_the_run_as_well(fleet: Fleet) -> None:
 
 
 def test_a_shard_that_is_not_configured_fails_before_anything_is_made(fleet: Fleet) -> None:
-    with pytest.raises(UnknownShard, match=r"\.\./\.\./etc"):
-        fleet.enqueue("../../etc").get(timeout=30)
+    with pytest.raises(UnknownShard, match="single/nothing"):
+        fleet.enqueue("single/nothing").get(timeout=30)
 
 
 def test_a_step_whose_process_is_killed_fails_the_run_and_the_next_one_succeeds(fleet: Fleet) -> None:

@@ -9,7 +9,7 @@ from tidemark.config.metrics import MetricsSettings
 from tidemark.config.repository import RepositorySettings
 from tidemark.config.settings import Settings
 from tidemark.config.shard import ShardSettings
-from tidemark.config.types import parse_duration, parse_size
+from tidemark.config.types import ShardName, parse_duration, parse_size
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
@@ -25,6 +25,7 @@ __all__ = [
     "RepositorySettings",
     "RetentionSettings",
     "Settings",
+    "ShardName",
     "ShardSettings",
     "config_path",
     "current",

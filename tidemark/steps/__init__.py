@@ -7,7 +7,7 @@ twice does its work once: its result stands in the run's folder.
 from tidemark.steps import backup, catchup, cleanup, mirror, restore, stop, upload
 from tidemark.steps.cleanup import discard, runs_on_disk
 from tidemark.steps.results import CatchupResult, MirrorResult, RestoreResult, StopResult, UploadResult
-from tidemark.steps.run import Guard, Run, RunOnDisk, Seen, always
+from tidemark.steps.run import Guard, Run, RunId, RunOnDisk, Seen, always
 
 __all__ = [
     "CatchupResult",
@@ -15,6 +15,7 @@ __all__ = [
     "MirrorResult",
     "RestoreResult",
     "Run",
+    "RunId",
     "RunOnDisk",
     "Seen",
     "StopResult",

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from tidemark import files
 from tidemark.config import Settings, ShardSettings
@@ -24,6 +24,9 @@ Guard = Callable[[], None]
 """Raises ``LeaseLost`` when the run no longer owns its shard; asked at safe points and before anything is committed."""
 
 Result = TypeVar("Result", bound=StepResult)
+
+RunId = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$")]
+"""What a run is called: the time it began, UTC, and chance."""
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _RECORD = "run.json"
