@@ -28,6 +28,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def make_private(folder: Path, *, exist_ok: bool = True) -> None:
+    """Makes a folder, and those above it that are not there, for this account alone, whatever the umask: ``mkdir``
+    gives its mode to the last one only."""
+    if not folder.parent.is_dir():
+        make_private(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=exist_ok)
+
+
 def read_secret(path: Path, what: str) -> str:
     """The first line of a file that only its owner may read. ``ConfigError`` names ``what`` the file is for."""
     try:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
 import os
 import re
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flower.urls import handlers
 
-from sandbox import processes
 from sandbox.ports import free_port
 from tests.support.fleet import Fleet
+from tests.support.flower import Flower, flower_command
 from tests.support.needs import need_program
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -27,51 +22,6 @@ OPEN = {"/healthcheck", "/static/css/flower.css"}
 """What is shown to everybody: that it is there, and what Flower's own package brings."""
 NOTHING = {"/login", "/logout", "/nothing/such"}
 """Pages that say nothing about the fleet."""
-
-
-class Flower:
-    """Flower, started in a folder that has nothing to do with the project."""
-
-    def __init__(self, fleet: Fleet, *words: str) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
-        done = fleet.project.json("users", "add", "alice", "--generate")
-        self.password = str(done["password"])
-        self.log = fleet.folder / "flower.log"
-        elsewhere = fleet.folder / "elsewhere"
-        elsewhere.mkdir(exist_ok=True)
-        self._process = processes.start(
-            [*command(), f"--port={self.url.rpartition(':')[2]}", *words],
-            log=self.log,
-            environment=fleet.environment(),
-            folder=elsewhere,
-        )
-        wait_until(self._is_there, 60, "Flower answers")
-
-    def _is_there(self) -> bool:
-        assert self._process.poll() is None, self.log.read_text()
-        try:
-            return self.ask("/healthcheck", login=None) in {200, 404}  # 404 below a prefix
-        except OSError:
-            return False
-
-    def ask(self, path: str, login: str | None = "", method: str = "GET", **headers: str) -> int:
-        """The status of an answer; ``login`` is ``name:password``, empty for the right one, None for none."""
-        if login is not None:
-            given = login or f"alice:{self.password}"
-            headers["Authorization"] = "Basic " + base64.b64encode(given.encode()).decode()
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=20)
-        try:
-            connection.request(method, path, headers=headers)
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        processes.stop(self._process, grace=20, first=signal.SIGINT)
-
-
-def command() -> list[str | Path]:
-    return [Path(sys.executable).parent / "celery", "-A", "tasks", "flower"]
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +87,7 @@ def test_it_does_not_start_when_nobody_could_log_in(fleet: Fleet, tmp_path: Path
         file = tmp_path / "other.toml"
         file.write_text(text)
         done = subprocess.run(
-            [*command(), f"--port={free_port()}"],
+            [*flower_command(), f"--port={free_port()}"],
             env=os.environ | {"TIDEMARK_CONFIG": str(file)},
             cwd=tmp_path,
             capture_output=True,

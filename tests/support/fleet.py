@@ -17,6 +17,7 @@ from celery import Celery, states
 from celery.result import AsyncResult
 
 from sandbox import processes
+from sandbox.certificates import Certificates
 from sandbox.redis import RedisServer
 from tests.support.project import Project
 from tests.support.waiting import wait_until
@@ -35,27 +36,34 @@ class Fleet:
     """The application that workers load; ``tasks`` is the product's own."""
     password: str | None = None
     """The password of Redis."""
+    tls: Certificates | None = None
+    """Of Redis; clients need one as well."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.redis_server = RedisServer(self.folder / "redis", password=self.password).start()
+        self.redis_server = RedisServer(self.folder / "redis", password=self.password, tls=self.tls).start()
         self.orders = self.folder / "orders"
         self.orders.mkdir()
         self.project = Project(self.folder, redis={"url": self.redis_server.url})
-        settings = RedisSettings(url=self.redis_server.url)
         if self.password:
             file = self.folder / "redis.password"
             file.touch(0o600)
             file.write_text(self.password)
             self.project.set("redis", password_file=str(file))
-            settings = RedisSettings(url=self.redis_server.url, password_file=file)
+        if self.tls:
+            self.project.set(
+                "redis", tls_ca=str(self.tls.ca), tls_cert=str(self.tls.certificate), tls_key=str(self.tls.key)
+            )
+        settings = RedisSettings.model_validate(self.project.sections["redis"])
         self.redis: redis.Redis = fleet.connect(settings)
         url = fleet.broker_url(settings)
         self.client = Celery(broker=url, backend=url, set_as_current=False)
         self.client.conf.update(
             broker_transport_options={"queue_order_strategy": "priority", "visibility_timeout": 7 * 86400},
             broker_connection_retry_on_startup=True,
+            broker_use_ssl=fleet.tls_options(settings),
+            redis_backend_use_ssl=fleet.tls_options(settings),
         )
 
     def add_shards(self, names: Iterable[str]) -> None:

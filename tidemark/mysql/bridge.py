@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tidemark import files
 from tidemark.errors import SourceError, TidemarkError
 from tidemark.mysql import process
 from tidemark.mysql.flavour import Flavour
@@ -90,7 +91,7 @@ def _begun_at(source: Source, name: str, flavour: Flavour, layout: Layout) -> da
     """No statement tells a binary log's time; its first event does, and the flavour's own program reads it."""
     try:
         for folder in (layout.server, layout.tmp):  # it comes before the private server's first start
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(folder)
         encryption = flavour.client_encryption(source.endpoint, encrypted=source.encrypted)
         with source_login(layout, source.endpoint, encryption) as login:
             done = subprocess.run(

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidemark import files
 from tidemark.errors import ServerError
 from tidemark.mysql.server import PrivateServer
 from tidemark.mysql.session import Session, quote_name
@@ -142,7 +143,7 @@ def _take(data: Path, table: _Table, end: str, folder: Path) -> str:
     """A second name for the file: the server dies before it could write to it under its first one."""
     name = table.stem + end
     source, target = data / name, folder / name
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.make_private(target.parent)
     if end == ".cfg":
         shutil.copyfile(source, target)
     else:

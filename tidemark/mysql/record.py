@@ -51,7 +51,7 @@ def write(layout: Layout, record: ServerRecord) -> None:
         "created": record.process.created if record.process else None,
         "socket": record.socket,
     }
-    layout.server.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.make_private(layout.server)
     files.write_atomically(layout.record, json.dumps(content).encode())
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 import psutil
 
+from tidemark import files
 from tidemark.errors import (
     DataFolderVoid,
     ServerError,
@@ -381,7 +382,7 @@ class PrivateServer:
 
     def _make_folders(self) -> None:
         for folder in (self.layout.server, self.layout.tmp, self.layout.relay):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(folder)
 
     def _write_options(self, socket: Path, *, init_file: bool) -> None:
         values: dict[str, str | None] = {

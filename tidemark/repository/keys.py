@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tidemark import files
 from tidemark.errors import Damaged, KeyUnavailable
 
 KEY_BYTES = 32
@@ -160,7 +161,7 @@ class MasterKey:
         content = f"{self.line}\n".encode()
         made = False
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(path.parent)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             made = True
             with os.fdopen(descriptor, "wb") as stream:

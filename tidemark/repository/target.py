@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from tidemark import files
 from tidemark.errors import DiskFull, RunError
 from tidemark.files import NO_ROOM
 from tidemark.repository.manifest import Body, File
@@ -51,7 +52,7 @@ class Target:
     def prepare(self, body: Body) -> None:
         """Makes every folder and every file, in its full length and without content."""
         with self._translated():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(self._folder)
             if self.reuse:
                 self._remove_others(body)
             elif any(self._folder.iterdir()):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tidemark import files
 from tidemark.config import Settings
 from tidemark.errors import LeaseHeld, TidemarkError
 from tidemark.progress import ProgressCallback
@@ -55,7 +56,7 @@ def _alone(settings: Settings, shard_name: str) -> Iterator[None]:
     """One run of a shard at a time on this machine; the kernel gives the lock back however the process ends."""
     path = settings.node.scratch / "locks" / f"{shard_name}.lock"
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_private(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise scratch_error(settings, error) from error

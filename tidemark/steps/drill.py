@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemark import mysql
+from tidemark import files, mysql
 from tidemark.config import RepositorySettings, Settings
 from tidemark.errors import RunError
 from tidemark.progress import ProgressCallback, ignore
@@ -95,7 +95,7 @@ def _folder(settings: Settings, shard_name: str) -> Iterator[Path]:
     """A folder for this shard's drill alone. What a killed one has left is removed first, and all of it at the end."""
     folder = settings.node.scratch / "drills" / shard_name
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_private(folder)
         lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise scratch_error(settings, error) from error

@@ -92,7 +92,7 @@ class Run:
         )
         run = cls(on_disk, shard, settings, config_path, runs_folder(settings) / on_disk.run_id)
         try:
-            run.folder.mkdir(mode=0o700, parents=True)
+            files.make_private(run.folder, exist_ok=False)
             files.write_atomically(run.folder / _RECORD, on_disk.model_dump_json().encode())
         except OSError as error:
             shutil.rmtree(run.folder, ignore_errors=True)
@@ -215,5 +215,5 @@ class Known:
 
     def remember(self, seen: Seen) -> None:
         """Notes the newest backup."""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_private(self._file.parent)
         files.write_atomically(self._file, json.dumps(asdict(seen) | {"url": self._url}).encode())
