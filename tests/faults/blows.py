@@ -33,10 +33,16 @@ class Blow:
     ends: frozenset[str] = GOES_ON
     """How the run that was struck may end. However that is, the next one ends well."""
     steps: tuple[str, ...] = STEPS
-    points: int = 10
+    points: int | Mapping[str, int] = 10
     """Points of each step that are struck when everything is tried."""
+    every_step: bool = True
+    """Whether each step is struck also when only a part is tried; otherwise one of them is."""
     within: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """The part of a step that counts, of those where it is not the whole."""
+
+    def count(self, step: str) -> int:
+        """How many points of this step are struck when everything is tried."""
+        return self.points if isinstance(self.points, int) else self.points[step]
 
     def place(self, step: str, share: float) -> float:
         """Where in the step a share of this part is."""
@@ -211,21 +217,28 @@ def two_nodes(stage: Stage, point: Point) -> Iterator[None]:
 SERVER_LIVES = {"catchup": (0.5, 1.0), "stop": (0.0, 0.7)}
 """It is started in the middle of the catch-up; the stop ends it."""
 
+
+def _disturbs(
+    name: str, strike: Strike, points: int, steps: tuple[str, ...] = STEPS, ends: frozenset[str] = GOES_ON
+) -> Blow:
+    return Blow(name, strike, ends, steps, points, every_step=False)
+
+
 BLOWS = (
     Blow("`kill -9` of the step's process", child, MAY_FAIL),
     Blow("`kill -9` of the worker", worker),
     Blow("`kill -9` of the private mysqld", private_server, steps=("catchup", "stop"), within=SERVER_LIVES),
-    Blow("`kill -9` of the primary", primary, MAY_FAIL),
+    Blow("`kill -9` of the primary", primary, MAY_FAIL, points={"restore": 10, "catchup": 4, "stop": 4, "upload": 10}),
     Blow("`kill -9` of Redis (append-only file)", redis),
     Blow("`kill -9` of the storage server", storage, MAY_FAIL),
-    Blow("broker connections cut", broker_cut),
-    Blow("broker slow, 0.2 s a piece", broker_slow, points=2),
-    Blow("deploy: warm shutdown, new worker", deploy, points=4),
-    Blow("scratch disk full", full_disk, MAY_FAIL, points=5),
-    Blow("node frozen, a second one takes the shard", two_nodes, points=3),
-    Blow("store: answers to PUT lost", on_the_wire("PUT", "lose answer", 2), steps=("upload",), points=4),
-    Blow("store: connections reset", on_the_wire("GET", "reset", 2), steps=("restore", "upload"), points=4),
-    Blow("store: bits flipped on the way", on_the_wire("GET", "flip"), MAY_FAIL, ("restore", "upload"), 4),
-    Blow("store: answers cut short", on_the_wire("GET", "truncate", 2), steps=("restore", "upload"), points=4),
-    Blow("store: busy for longer than we ask", on_the_wire("PUT", "slow down", 8), MAY_FAIL, ("upload",), 2),
+    Blow("broker connections cut", broker_cut, points=3),
+    _disturbs("broker slow, 0.2 s a piece", broker_slow, 1),
+    _disturbs("deploy: warm shutdown, new worker", deploy, 2),
+    _disturbs("scratch disk full", full_disk, 2, ends=MAY_FAIL),
+    _disturbs("node frozen, a second one takes the shard", two_nodes, 2),
+    _disturbs("store: answers to PUT lost", on_the_wire("PUT", "lose answer", 2), 3, ("upload",)),
+    _disturbs("store: connections reset", on_the_wire("GET", "reset", 2), 2, ("restore", "upload")),
+    _disturbs("store: bits flipped on the way", on_the_wire("GET", "flip"), 2, ("restore", "upload"), MAY_FAIL),
+    _disturbs("store: answers cut short", on_the_wire("GET", "truncate", 2), 2, ("restore", "upload")),
+    _disturbs("store: busy for longer than we ask", on_the_wire("PUT", "slow down", 8), 2, ("upload",), MAY_FAIL),
 )

@@ -192,21 +192,24 @@ class Soak:
 
     def _sample(self) -> None:
         trees = [psutil.Process(process.pid) for process in self.fleet.processes.values() if process.poll() is None]
-        everything = [member for root in trees for member in [root, *root.children(recursive=True)]]
-        descriptors, memory = [0], [0.0]
-        for process in everything:
+        workers, descriptors, memory = 0, [0], [0.0]
+        for process in [member for root in trees for member in [root, *root.children(recursive=True)]]:
             with contextlib.suppress(psutil.Error):
-                descriptors.append(process.num_fds())
-                memory.append(process.memory_info().rss / 1e6)
+                if process.name() not in {"mysqld", "mariadbd"}:
+                    workers += 1
+                    descriptors.append(process.num_fds())
+                    memory.append(process.memory_info().rss / 1e6)
         redis = self.fleet.redis
         lasting = 0
         with contextlib.suppress(Exception):
             lasting = sum(redis.ttl(key) == -1 for key in redis.scan_iter(count=1000))
         scratch = self.fleet.project.scratch
         sample = {
-            "processes": len(everything) + len(self.stage.programs()),
-            "most descriptors of a process": max(descriptors),
-            "most MB of a process": round(max(memory)),
+            "processes of Celery": workers,
+            "private servers": len(self.stage.programs()),
+            "descriptors of one of Celery's processes": max(descriptors),
+            "MB of one of Celery's processes": round(max(memory)),
+            "MB of all of them": round(sum(memory)),
             "lasting keys in Redis": lasting,
             "run folders": len(list((scratch / "runs").glob("*"))),
             "MB in scratch": round(
@@ -259,13 +262,24 @@ class Soak:
             except AssertionError as error:
                 self.figures.wrong.append(str(error))
         first, last = self.figures.samples[0], self.figures.samples[-1]
-        limits = {"processes": 4, "most descriptors of a process": 30, "most MB of a process": 60}
-        limits |= {"lasting keys in Redis": 40, "objects in the store": 400}
+        limits = {"processes of Celery": 2, "private servers": 0, "run folders": 0, "MB in scratch": 1}
+        limits |= {"descriptors of one of Celery's processes": 30, "MB of one of Celery's processes": 60}
+        limits |= {"MB of all of them": 200, "lasting keys in Redis": 40, "objects in the store": 400}
         self.figures.wrong += [
             f"{what} have grown from {first[what]:g} to {last[what]:g}"
             for what, room in limits.items()
             if last[what] > first[what] + room
         ]
+
+
+def allocated(folder: Path) -> int:
+    """Bytes on disk of every file below the folder."""
+    total = 0
+    for current, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(current, name).lstat().st_blocks * 512
+    return total
 
 
 def soak(folder: Path, minutes: float, seed: int) -> Figures:

@@ -8,8 +8,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,9 +28,10 @@ from sandbox.primary import Primary
 from sandbox.stock import StockServer
 from sandbox.wire import Wire
 from sandbox.workload import fill
-from tests.support.fleet import Fleet
-from tests.support.needs import need_flavour, need_program
+from tests.support.fleet import ROOT, Fleet
+from tests.support.needs import go_without, need_flavour, need_program
 from tests.support.waiting import wait_until
+from tidemark import files
 from tidemark.fleet import keys, records
 from tidemark.repository import ShardRepository
 from tidemark.steps import bring_back, rooms
@@ -105,7 +107,7 @@ class Stage:
         project.set("redis", url=f"redis://127.0.0.1:{self.wire.port}/0")
         project.set("repository", url="s3://bucket/prefix", region=REGION, endpoint_url=self.proxy.url)
         project.set("repository", pack_size="1M")
-        project.set("node", threads=1, buffer_pool="16M")
+        project.set("node", threads=1, buffer_pool="16M", min_free="32M")
         project.set("retention", keep_last=3)
         self.full_disk = stack.enter_context(small_disk(project.scratch))
         for keyspace, primary in self.primaries.items():
@@ -114,7 +116,9 @@ class Stage:
             self.known[keyspace] = {}
             for shard in self.shards:
                 if shard.startswith(f"{keyspace}/"):
-                    project.add(shard, port=primary.port, user=user, password=password, stall_timeout="20s")
+                    project.add(
+                        shard, port=primary.port, user=user, password=password, stall_timeout="20s", catchup_room="64M"
+                    )
         self.fleet.start("control", "-n", "control@test", "-Q", "control", "-P", "solo")
         self.fleet.start_nodes(NODE)
         self.fleet.wait_ready("control")
@@ -139,6 +143,46 @@ class Stage:
     def restart_node(self, name: str = NODE) -> None:
         self.fleet.start(name, "-n", f"{name}@test")
 
+    def start_beat(self, name: str, shard: str, cycle: str) -> None:
+        """A beat that knows of one shard only."""
+        project = self.fleet.project
+        project.set("cycle", every=cycle)
+        content = project.path.read_text()
+        project.set("cycle", every="12h")
+        head, *shards = content.split("[[shard]]\n")
+        config = project.folder / "beat.toml"
+        config.write_text("[[shard]]\n".join([head, *(text for text in shards if f'"{shard}"' in text)]))
+        environment = self.fleet.environment() | {"TIDEMARK_CONFIG": str(config)}
+        celery = Path(sys.executable).parent / "celery"
+        command: list[str | Path] = [celery, "-A", self.fleet.app, "beat", "--loglevel", "INFO"]
+        self.fleet.processes[name] = processes.start(
+            command, log=self.fleet.log(name), environment=environment, folder=ROOT
+        )
+
+    @contextlib.contextmanager
+    def moved_clock(self) -> Iterator[Callable[[str], None]]:
+        """The node's processes get a clock that jumps when the function is called: ``+3h``, ``-3h``, ``+0``."""
+        library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+        if library is None:
+            go_without("there is no libfaketime")
+        offset = self.fleet.folder / "clock"
+        offset.write_text("+0\n")
+        clock = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(offset),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        self.fleet.stop(NODE)
+        self.fleet.environment_of[NODE] = clock
+        self.restart_node()
+        try:
+            yield lambda jump: files.write_atomically(offset, f"{jump}\n".encode())
+        finally:
+            del self.fleet.environment_of[NODE]
+            self.fleet.stop(NODE)
+            self.restart_node()
+
     # ---- holding
 
     def hold(self, shard: str, step: str, at: int) -> None:
@@ -148,14 +192,15 @@ class Stage:
         order.write_text(json.dumps({"shard": shard, "step": step, "at": at}))
         order.rename(self.fleet.orders / "hold")
 
-    def wait_held(self, result: AsyncResult[Any]) -> Point:
+    def wait_held(self, result: AsyncResult[Any] | None = None) -> Point:
         """Returns when it waits."""
         path = self.fleet.orders / "held"
 
         def held() -> Point | None:
             if path.exists():
                 return Point(**json.loads(path.read_text()))
-            assert self.state(result) not in states.READY_STATES, f"the run has ended before the point: {result.result}"
+            if result is not None and self.state(result) in states.READY_STATES:
+                raise AssertionError(f"the run has ended before the point: {result.result}")
             return None
 
         return wait_until(held, 120, "the run is held")
@@ -214,6 +259,15 @@ class Stage:
         assert record is not None
         redis.delete(keys.node(record.node), keys.lease(point.shard))
         redis.hset(keys.run(point.run), "updated", (now - timedelta(hours=1)).isoformat())
+
+    def wait_run(self, point: Point) -> str:
+        """How the run ended that was held, whoever asked for it: the state of its record."""
+
+        def ended() -> str | None:
+            record = records.get(self.fleet.redis, point.run)
+            return record.state if record and record.state != "open" else None
+
+        return wait_until(ended, 180, "the run has ended")
 
     def record_elsewhere(self, point: Point) -> bool:
         """Whether another run of the shard has begun since."""

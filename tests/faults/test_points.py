@@ -8,13 +8,16 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sandbox import processes
 from tests.faults import table
 from tests.faults.blows import BLOWS, Blow
-from tests.faults.stage import SHARDS, STEPS, Stage
+from tests.faults.stage import SHARDS, STEPS, Point, Stage
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -78,21 +81,21 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Evenly spread points, every fourth one of MySQL, when everything is tried. Otherwise, on two cores and within
+    """Evenly spread points, every fifth one of MySQL, when everything is tried. Otherwise, on two cores and within
     minutes: one point, chosen by the seed, of each step for what kills, and of one step for what only disturbs."""
     if table.FULL:
         part, parts = map(int, os.environ.get("PART", "1/1").split("/"))
         everything = [
-            Case(blow, step, SHARDS[1 if i % 4 == 1 else 0], blow.place(step, i / max(1, blow.points - 1)))
+            Case(blow, step, SHARDS[1 if i % 5 == 1 else 0], blow.place(step, i / max(1, blow.count(step) - 1)))
             for blow in BLOWS
             for step in blow.steps
-            for i in range(blow.points)
+            for i in range(blow.count(step))
         ]
         return everything[part - 1 :: parts]
     chosen = []
     for blow in BLOWS:
         chance = random.Random(f"{os.environ.get('SEED', '1')} {blow.name}")
-        steps = blow.steps if blow.points == 10 else [chance.choice(blow.steps)]
+        steps = blow.steps if blow.every_step else [chance.choice(blow.steps)]
         chosen += [
             Case(blow, step, SHARDS[1 if chance.random() < 0.25 else 0], blow.place(step, chance.random()))
             for step in steps
@@ -133,6 +136,72 @@ def strike(stage: Stage, blow: Blow, shard: str, step: str, at: int) -> None:
     )
 
 
+BEAT, CLOCK = "`kill -9` of beat, a second one stands by", "the node's clock jumps by three hours"
+CYCLE = 8
+"""Seconds of beat's cycle."""
+
+
+def spread(blow: str, count: int) -> list[tuple[str, float]]:
+    """Steps and places in them: all when everything is tried, otherwise one place in each step."""
+    if table.FULL:
+        return [(step, i / max(1, count - 1)) for step in STEPS for i in range(count)]
+    chance = random.Random(f"{os.environ.get('SEED', '1')} {blow}")
+    return [(step, chance.random()) for step in STEPS]
+
+
+@pytest.mark.timeout(1800)
+def test_beats_that_are_killed_miss_no_cycle_and_double_none(shared: Shared) -> None:
+    """Two beats, of which one sends; whichever that is, it is killed while a run that it asked for is held."""
+    shard = SHARDS[0]
+    with whole(shared) as stage:
+        beats = ["beat1", "beat2"]
+        for beat in beats:
+            stage.start_beat(beat, shard, f"{CYCLE}s")
+        kills = 0
+        for step, place in spread(BEAT, 10):
+            names = stage.points(step, shard)
+            stage.write(shard)
+            stage.hold(shard, step, 1 + round(place * (len(names) - 1)))
+            point = stage.wait_held()
+            sender = max(beats, key=lambda name: sent(stage, name)[-1:])
+            processes.kill(stage.fleet.processes.pop(sender))
+            stage.start_beat(sender, shard, f"{CYCLE}s")
+            kills += 1
+            stage.release()
+            end = stage.wait_run(point)
+            assert end == "succeeded", f"{step} {point.index} ({point.name})"
+            table.note(BEAT, step, "SUCCESS")
+        for beat in beats:
+            stage.fleet.stop(beat)
+        wait_until(lambda: not stage.fleet.redis.keys("backup*"), 120, "what waits is done or void")
+        stage.prove(shard)
+        cycles = [int(at // CYCLE) for at in sorted(sent(stage, "beat1") + sent(stage, "beat2"))]
+        assert len(set(cycles)) == len(cycles), f"cycles were sent twice: {cycles}"
+        assert cycles[-1] - cycles[0] + 1 - len(cycles) <= kills, f"cycles were missed: {cycles}"
+
+
+def sent(stage: Stage, beat: str) -> list[float]:
+    """When a beat has sent its shard out, seconds since the epoch; in order."""
+    lines = [line for line in stage.fleet.text(beat).splitlines() if "Sending due task backup" in line]
+    return [datetime.strptime(line[1:24], "%Y-%m-%d %H:%M:%S,%f").replace(tzinfo=UTC).timestamp() for line in lines]
+
+
+@pytest.mark.timeout(900)
+def test_a_clock_that_jumps_spoils_nothing(shared: Shared) -> None:
+    with whole(shared) as stage, stage.moved_clock() as jump:
+
+        @contextlib.contextmanager
+        def strike_the_clock(stage: Stage, point: Point) -> Iterator[None]:
+            jump("+3h" if point.index % 2 else "-3h")
+            stage.release()
+            yield
+            jump("+0")
+
+        for step, place in spread(CLOCK, 2):
+            names = stage.points(step, SHARDS[0])
+            strike(stage, Blow(CLOCK, strike_the_clock), SHARDS[0], step, 1 + round(place * (len(names) - 1)))
+
+
 def test_the_next_cycle_of_every_shard_ends_well(shared: Shared) -> None:
     with whole(shared) as stage:
         for shard in SHARDS:
@@ -141,5 +210,6 @@ def test_the_next_cycle_of_every_shard_ends_well(shared: Shared) -> None:
 
 
 def test_the_page_says_what_was_tried(shared: Shared) -> None:
-    wanted = {(blow.name, step): blow.points for blow in BLOWS for step in blow.steps}
+    wanted = {(blow.name, step): blow.count(step) for blow in BLOWS for step in blow.steps}
+    wanted |= {(BEAT, step): 10 for step in STEPS} | {(CLOCK, step): 2 for step in STEPS}
     table.check(wanted, STEPS)

@@ -39,6 +39,8 @@ class Fleet:
     tls: Certificates | None = None
     """Of Redis; clients need one as well."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    environment_of: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Further variables of the processes with these names."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +80,9 @@ class Fleet:
         """Starts ``celery -A <app> worker|beat ...``; does not wait until it is there."""
         celery = Path(sys.executable).parent / "celery"
         command = [str(celery), "-A", self.app, program, "--loglevel", "INFO", *words]
-        process = processes.start(command, log=self.log(name), environment=self.environment(), folder=ROOT)
+        process = processes.start(
+            command, log=self.log(name), environment=self.environment() | self.environment_of.get(name, {}), folder=ROOT
+        )
         self.processes[name] = process
         return process
 

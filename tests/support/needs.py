@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -16,17 +17,18 @@ def need_program(name: str | Path) -> Path:
     """Where the program is. Without it the test is skipped at home and fails when ``$CI`` is set."""
     found = shutil.which(str(name))
     if found is None:
-        _go_without(f"there is no program {name}")
+        go_without(f"there is no program {name}")
     return Path(str(found))
 
 
 def need_flavour(flavour: Flavour) -> None:
     """The server and client programs of this flavour, or no test."""
     if not programs_found(flavour):
-        _go_without(f"there are no programs of {flavour}")
+        go_without(f"there are no programs of {flavour}")
 
 
-def _go_without(reason: str) -> None:
+def go_without(reason: str) -> NoReturn:
+    """Skips the test at home and fails it on the build machine."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
