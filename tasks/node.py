@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from celery import bootsteps
@@ -12,7 +14,7 @@ from celery.worker import WorkController
 
 from tasks import app
 from tasks.broker import SHARED_QUEUE
-from tidemark import config, fleet
+from tidemark import __version__, config, fleet
 from tidemark.errors import TidemarkError
 
 log = logging.getLogger(__name__)
@@ -45,7 +47,9 @@ class SignsOfLife(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
         self._timer: Any = None
-        self._redis = fleet.connect(config.load().redis)
+        settings = config.load()
+        self._redis = fleet.connect(settings.redis)
+        self._scratch = settings.node.scratch
         self._since = datetime.now(UTC)
 
     def include_if(self, worker: Any) -> bool:
@@ -66,9 +70,27 @@ class SignsOfLife(bootsteps.StartStopStep):
 
     def _say(self, node: str) -> None:
         try:
-            fleet.nodes.beat(self._redis, node, self._since)
+            free, total = _disk(self._scratch)
+            fleet.nodes.beat(
+                self._redis,
+                node,
+                self._since,
+                version=__version__,
+                scratch=str(self._scratch),
+                scratch_free=free,
+                scratch_total=total,
+            )
         except TidemarkError as error:
             log.warning("could not say that this node is there: %s", error)
+
+
+def _disk(folder: Path) -> tuple[int | None, int | None]:
+    """Free and all bytes of the disk that a folder is on, or will be."""
+    try:
+        usage = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
+    except OSError:
+        return None, None
+    return usage.free, usage.total
 
 
 app.steps["worker"].add(SignsOfLife)

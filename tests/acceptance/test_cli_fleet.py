@@ -133,10 +133,42 @@ def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet, rece
     wait_until(lambda: receiver.texts, 60, "the webhook was told")
     fleet.project.json("run", OTHER, "--wait")
     wait_until(lambda: len(receiver.texts) > 1, 60, "the webhook was told of the recovery")
+    shown = fleet.project.json("show", OTHER)
+    assert [run["state"] for run in shown["history"]][:2] == ["succeeded", "failed"]
+    assert shown["history"][1]["place"].startswith("tidemark/")
+    assert "127.0.0.1:1" in shown["history"][1]["error"]
+    assert shown["history"][1]["hint"]
     failed, recovered = receiver.texts
     assert failed.startswith(f"{OTHER}: catchup failed: ")
     assert "127.0.0.1:1" in failed
     assert recovered.startswith(f"{OTHER} has recovered")
+
+
+def test_a_shard_is_shown_with_its_runs_and_backups(fleet: Fleet) -> None:
+    fleet.project.json("run", SHARD, "--wait")
+    shown = fleet.project.json("show", SHARD)
+    newest = shown["history"][0]
+    assert newest["number"] == shown["view"]["newest"]["number"] == shown["backups"][-1]["number"]
+    assert newest["restored"] == shown["view"]["proven"]["number"] == newest["number"] - 1
+    assert set(newest["seconds"]) == {"restore", "catchup", "stop", "upload"}
+    assert newest["bytes"] == shown["backups"][-1]["bytes"]
+    assert newest["lag_seconds"] > 0
+
+    text = fleet.project.tidemark("show", SHARD).stdout
+    for word in (SHARD, "safe", "position", "proven", "duration", "▁", "succeeded", "restore", "backups;"):
+        assert word in text
+
+
+def test_the_nodes_say_what_they_are(fleet: Fleet) -> None:
+    # A test before this one may have emptied Redis; the node says again that it is there.
+    wait_until(lambda: fleet.project.json("nodes"), 60, "the node gives a sign of life")
+    (node,) = fleet.project.json("nodes")
+
+    assert (node["name"], node["there"], node["run"]) == ("node1@test", True, None)
+    assert node["version"]
+    assert 0 < node["scratch_free"] < node["scratch_total"]
+    assert node["scratch"] == str(fleet.project.scratch)
+    assert "1 nodes, 0 busy" in fleet.project.tidemark("nodes").stdout
 
 
 def test_without_redis_the_error_is_clear(fleet: Fleet, tmp_path: Path) -> None:

@@ -274,6 +274,13 @@ def test_nodes_that_say_so_are_there(client: redis.Redis) -> None:
     nodes.leave(client, "node2@a")
 
     assert nodes.alive(client) == {"node1@a": NOW}
+    nodes.beat(client, "node0@a", NOW, version="1.2", scratch="/srv", scratch_free=7, scratch_total=9)
+    client.set(keys.node("old@a"), NOW.isoformat())
+    first, second, old = nodes.look(client)
+    assert (first.name, first.version, first.scratch, first.scratch_free) == ("node0@a", "1.2", "/srv", 7)
+    assert first.at is not None
+    assert (second.name, second.scratch_free) == ("node1@a", None)
+    assert old == nodes.Node(name="old@a", since=NOW)
     assert 0 < client.ttl(keys.node("node1@a")) <= nodes.TTL
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tidemark.cli.bars import StepBars
-from tidemark.cli.context import common_options, config_path, json_option, load_settings
+from tidemark.cli.context import common_options, config_path, json_option, load_settings, shard_argument
 from tidemark.cli.output import facts, print_json, size
 from tidemark.steps import CatchupResult, RestoreResult, UploadResult
 from tidemark.steps import backup as backup_steps
@@ -20,7 +20,7 @@ Examples:
 
 
 @click.command("backup", epilog=EPILOG)
-@click.argument("shard")
+@shard_argument
 @click.option(
     "--first-backup",
     type=click.Choice(["clone", "replay", "empty", "refuse"]),

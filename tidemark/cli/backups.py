@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.mirror import state
 from tidemark.cli.output import age, facts, moment, print_json, print_table, size
 from tidemark.repository import Backup
@@ -22,7 +22,7 @@ Examples:
 
 
 @click.command("backups", epilog=EPILOG)
-@click.argument("shard")
+@shard_argument
 @common_options
 @json_option
 def command(shard: str, as_json: bool) -> None:

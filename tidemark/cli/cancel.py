@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tidemark import fleet
-from tidemark.cli.context import common_options, json_option, load_settings, prepare_celery
+from tidemark.cli.context import common_options, complete_shards, json_option, load_settings, prepare_celery
 from tidemark.cli.output import console, facts, moment, print_json
 from tidemark.config import Settings
 from tidemark.errors import RunError
@@ -30,7 +30,7 @@ LOOK_EVERY = 0.2
 
 
 @click.command("cancel", epilog=EPILOG)
-@click.argument("shards", nargs=-1, required=True, metavar="SHARD...")
+@click.argument("shards", nargs=-1, required=True, metavar="SHARD...", shell_complete=complete_shards)
 @click.option("--dry-run", is_flag=True, help="Only say what would be ended.")
 @click.option("--reason", default="cancelled by an operator", show_default=True, help="What the run's record will say.")
 @click.option("--wait", is_flag=True, help="Until the nodes have ended their processes and given the shards back.")

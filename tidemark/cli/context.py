@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 
 from tidemark import config
 from tidemark.cli.output import console
+from tidemark.errors import TidemarkError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -72,3 +73,18 @@ def prepare_celery() -> None:
     """To be called before the first import of ``tasks``: the Celery application reads this call's configuration while
     it is imported. Import it where it is needed only, for that takes a while."""
     os.environ[config.ENVIRONMENT_VARIABLE] = str(config_path())
+
+
+def complete_shards(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The configured shards that begin so, for the shell; none when there is no usable configuration."""
+    shared = ctx.find_root().params | (ctx.find_root().obj or {})
+    try:
+        settings = config.load(config.config_path(shared.get("config")))
+    except TidemarkError:
+        return []
+    return [shard.name for shard in settings.shard if shard.name.startswith(incomplete)]
+
+
+def shard_argument(function: Function) -> Function:
+    """One SHARD, which the shell completes."""
+    return click.argument("shard", shell_complete=complete_shards)(function)

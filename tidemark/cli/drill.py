@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from tidemark.cli.bars import StepBars
-from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.output import console, facts, print_json, size
 from tidemark.errors import RepositoryError
 from tidemark.steps import drill
@@ -24,7 +24,7 @@ SHOWN = 20
 
 
 @click.command("drill", epilog=EPILOG)
-@click.argument("shard")
+@shard_argument
 @click.option("--backup", "number", type=click.IntRange(min=1), help="The backup's number; the newest without this.")
 @click.option("--from", "source", metavar="URL|N", help="Another of the configured repositories, such as 2.")
 @common_options

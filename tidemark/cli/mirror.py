@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from tidemark.cli.bars import StepBars
-from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.context import common_options, complete_shards, json_option, load_settings
 from tidemark.cli.output import facts, print_json, print_table, size
 from tidemark.config import Settings
 from tidemark.errors import ConfigError, RunError
@@ -24,7 +24,7 @@ Examples:
 
 
 @click.command("mirror", epilog=EPILOG)
-@click.argument("shard", required=False)
+@click.argument("shard", required=False, shell_complete=complete_shards)
 @click.option("--all", "every", is_flag=True, help="Every configured shard.")
 @click.option("--dry-run", is_flag=True, help="Only say how far behind each mirror is.")
 @common_options

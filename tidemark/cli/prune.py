@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from tidemark import fleet
-from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.context import common_options, complete_shards, json_option, load_settings
 from tidemark.cli.output import console, facts, moment, print_json, print_table, size
 from tidemark.config import Settings
 from tidemark.errors import FleetError, RunError, TidemarkError
@@ -36,7 +36,7 @@ class Runs:
 
 
 @click.command("prune", epilog=EPILOG)
-@click.argument("shard", required=False)
+@click.argument("shard", required=False, shell_complete=complete_shards)
 @click.option("--all", "every", is_flag=True, help="Every configured shard.")
 @click.option("--dry-run", is_flag=True, help="Only print the plan.")
 @common_options

@@ -10,7 +10,7 @@ import click
 
 from tidemark.cli import restore_tables
 from tidemark.cli.bars import StepBars
-from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.output import facts, print_json, size, span
 from tidemark.config import RepositorySettings, Settings
 from tidemark.mysql import TablePatterns
@@ -28,7 +28,7 @@ Examples:
 
 
 @click.command("restore", epilog=EPILOG)
-@click.argument("shard")
+@shard_argument
 @click.option(
     "--to",
     "target",

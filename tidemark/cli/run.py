@@ -9,7 +9,7 @@ import click
 from rich.live import Live
 
 from tidemark import config, fleet
-from tidemark.cli.context import common_options, json_option, load_settings, prepare_celery
+from tidemark.cli.context import common_options, complete_shards, json_option, load_settings, prepare_celery
 from tidemark.cli.output import console, facts, print_json, size
 from tidemark.cli.shard_table import table
 from tidemark.errors import RunError, TidemarkError
@@ -29,7 +29,7 @@ LOOK_EVERY = 0.5
 
 
 @click.command("run", epilog=EPILOG)
-@click.argument("shards", nargs=-1, required=True, metavar="SHARD...")
+@click.argument("shards", nargs=-1, required=True, metavar="SHARD...", shell_complete=complete_shards)
 @click.option("--wait", is_flag=True, help="Wait for the runs to end; exit status 1 when one fails.")
 @click.option(
     "--first-backup",

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tidemark import fleet
-from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.context import common_options, complete_shards, json_option, load_settings
 from tidemark.cli.output import console, facts, print_json, size, span
 from tidemark.cli.rescan import rescan as rescan_repository
 from tidemark.cli.selection import select
@@ -56,7 +56,7 @@ class Seen:
 
 
 @click.command("status", epilog=EPILOG)
-@click.argument("shards", nargs=-1, metavar="[SHARD...]")
+@click.argument("shards", nargs=-1, metavar="[SHARD...]", shell_complete=complete_shards)
 @click.option("--state", multiple=True, type=click.Choice(health.STATES), help="Show only shards in this state.")
 @click.option(
     "--sort", type=click.Choice(["config", "name", "age", "size"]), default="config", help="age: the stalest first."

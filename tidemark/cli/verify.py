@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from tidemark.cli.bars import StepBars
-from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.output import console, facts, print_json, size, span
 from tidemark.errors import Damaged
 from tidemark.steps import verify
@@ -43,7 +43,7 @@ class Share(click.ParamType[float]):
 
 
 @click.command("verify", epilog=EPILOG)
-@click.argument("shard")
+@shard_argument
 @click.option("--backup", "number", type=click.IntRange(min=1), help="The backup's number; the newest without this.")
 @click.option("--from", "source", metavar="URL|N", help="Another of the configured repositories, such as 2.")
 @click.option("--sample", type=Share(), default=1.0, metavar="5%", help="Look at this share of the data only.")
