@@ -14,7 +14,7 @@ demo: setup ## the main job on this machine: primaries, a fleet, two cycles, eve
 
 test: setup ## everything that runs without a cloud account: lint, types, all tests
 	$(MAKE) --no-print-directory lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile --durations 25
 
 lint: setup ## style
 	$(BIN)/ruff check .
