@@ -34,6 +34,7 @@ from tidemark.errors import (
     SourceUnreachable,
     StatementFailed,
 )
+from tidemark.mysql import replication
 from tidemark.progress import ignore
 
 pytestmark = pytest.mark.contract
@@ -211,6 +212,21 @@ def test_a_server_that_is_killed_during_the_catch_up_is_reported_as_void(
             stall_timeout=30,
             progress=lambda _: place.server_process().kill() if server.state() == "running" else None,
         )
+
+
+def test_a_private_server_that_hangs_ends_the_catch_up(
+    primary: Primary, endpoint: mysql.Endpoint, place: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replication, "ANSWER_PATIENCE", 1.0)
+    server = place.started(endpoint)
+    process = place.server_process()
+    try:
+        with pytest.raises(ServerError, match="the private server does not answer"):
+            server.replicate_until(
+                lambda: endpoint, ahead_of(primary), stall_timeout=60, progress=lambda _: process.suspend()
+            )
+    finally:
+        process.resume()
 
 
 def test_kill_is_idempotent_and_spares_a_stranger(place: Home) -> None:

@@ -16,6 +16,7 @@ import pytest
 from sandbox.checksums import checksums
 from sandbox.primary import Primary
 from sandbox.programs import Flavour
+from sandbox.tunnel import Tunnel
 from sandbox.workload import fill
 from tests.contract.flavours import endpoint_of, home
 from tests.support.needs import need_flavour
@@ -226,8 +227,9 @@ def test_a_failover_in_the_middle_is_followed(primary: Primary, tmp_path: Path) 
         primary.start()
 
 
-def test_a_new_password_in_the_middle_is_read_again(primary: Primary, tmp_path: Path) -> None:
-    """The connection breaks, the old password is refused, and what is asked next is given the new one."""
+def test_a_new_password_and_a_network_that_swallows_everything_in_the_middle(primary: Primary, tmp_path: Path) -> None:
+    """First the connection breaks, the old password is refused, and what is asked next is given the new one. Then a
+    connection stands and brings nothing: that ends by the lack of progress, and once it is healed all is well."""
     endpoint = endpoint_of(primary)
     new, one_more = "Another-1-password", "INSERT INTO ledger.entry_1 SELECT NULL, 1, 1, UUID(), 'late', NOW()"
     account, seen = [endpoint], []
@@ -245,6 +247,14 @@ def test_a_new_password_in_the_middle_is_read_again(primary: Primary, tmp_path: 
         server = place.started(endpoint)
         place.catch_up(server, endpoint)
         caught = server.replicate_until(lambda: account[0], after(primary), stall_timeout=60, progress=change)
+        with Tunnel(primary.host, primary.port) as tunnel:
+            through = replace(account[0], port=tunnel.port)
+            goal = after(primary)
+            with pytest.raises(SourceError, match="no progress for 3 s with 1 transactions missing"):
+                server.replicate_until(lambda: through, goal, stall_timeout=3, progress=lambda _: tunnel.swallow())
+            primary.execute(one_more)
+            tunnel.heal()
+            assert server.replicate_until(lambda: through, goal, stall_timeout=60, progress=ignore).position == goal
     assert caught.transactions == 1
     assert caught.moves == 0
     assert any("denied" in detail.lower() for detail in seen)

@@ -37,6 +37,10 @@ SILENCE = 20.0
 """Seconds without progress after which that is asked though replication looks healthy: an old primary may live on."""
 DENIED_PATIENCE = 60.0
 """Seconds for which a refused account may still be on its way: to a new primary, or to this node's password file."""
+ANSWER_PATIENCE = 300.0
+"""Seconds that the private server may take for an answer to a question that costs it nothing."""
+STOP_PATIENCE = 10.0
+"""Seconds that replication may take to stop when a catch-up has failed."""
 APPLY_TRIES = 3
 """How often a transaction that cannot be applied is tried at all."""
 
@@ -116,9 +120,13 @@ class _CatchUp:
         """How often that one could not."""
 
     def run(self) -> Catchup:
+        # A session of its own: a server that hangs must not hang us.
+        with self._server.open_session(answer_timeout=ANSWER_PATIENCE) as session:
+            return self._run(session)
+
+    def _run(self, session: Session) -> Catchup:
         began = time.monotonic()
-        session = self._server.session()
-        start = position = self._server.position()
+        start = position = self._flavour.private_position(session)
         total = self._flavour.count_missing(start, self._checkpoint)
         if not self._flavour.reached(position, self._checkpoint):
             self._flavour.stop_replication(session)  # a step that is resumed may find its own replication running
@@ -137,23 +145,27 @@ class _CatchUp:
         return Catchup(start, position, self._checkpoint, total, seconds, source, self._moves)
 
     def _replicate(self, session: Session, total: int) -> str:
-        moved_at = time.monotonic()
+        moved_at = drained_at = time.monotonic()
         seen = ("", "")
         self._follow(session)
         while True:
             self._guard()
-            position = self._server.position()
+            position = self._flavour.private_position(session)
             status = self._flavour.replica_status(session, position)
             now = time.monotonic()
             if (position, status.read) != seen:
                 seen, moved_at = (position, status.read), now
+            if not _is_draining(status):
+                drained_at = now
             missing = self._flavour.count_missing(position, self._checkpoint)
             self._progress(Progress("replicating", total - missing, total, "transactions", self._describe(status)))
             if not missing and self._flavour.reached(position, self._checkpoint):
                 return self._settle(session)
             if self._endpoint is None or _is_broken(status):
                 self._judge(status, position, now)
-                if now - self._asked_at >= ASK_AGAIN:
+                if _is_draining(status) and now - drained_at < self._stall_timeout:
+                    moved_at = now  # to stop it would be to wait for the transaction in hand, however long it takes
+                elif now - self._asked_at >= ASK_AGAIN:
                     self._follow(session)
             elif status.pending and status.applying:
                 moved_at = now  # one transaction can take longer than any patience: an ALTER TABLE does
@@ -172,7 +184,7 @@ class _CatchUp:
     def _settle(self, session: Session) -> str:
         """The checkpoint is reached: stops, and looks once more at where that is."""
         self._flavour.stop_replication(session)
-        return self._server.position()
+        return self._flavour.private_position(session)
 
     def _look_around(self, session: Session) -> None:
         """Replication looks healthy and brings nothing: perhaps the source is not the primary any more."""
@@ -192,7 +204,7 @@ class _CatchUp:
             endpoint = self._endpoint_now()
             with connect(endpoint, self._flavour.name) as source:
                 source.check_fit()
-                source.check_follows(self._server.position(), self._since)
+                source.check_follows(self._flavour.private_position(session), self._since)
                 encrypted = source.encrypted
         except (BinlogsPurged, ErrantTransactions):
             raise
@@ -211,7 +223,7 @@ class _CatchUp:
         self._flavour.follow(session, endpoint, encrypted=encrypted, checkpoint=self._checkpoint)
         if self._endpoint is not None and str(endpoint) != str(self._endpoint):
             self._moves += 1
-            log.warning("follows %s instead of %s from %s on", endpoint, self._endpoint, self._server.position())
+            log.warning("the catch-up goes on with %s instead of %s", endpoint, self._endpoint)
         self._endpoint = endpoint
 
     def _judge(self, status: ReplicaStatus, position: str, now: float) -> None:
@@ -271,12 +283,19 @@ class _CatchUp:
         return "" if status.behind is None else f"{status.behind} s behind"
 
     def _stop_if_alive(self) -> None:
-        """However it ended, nothing goes on replicating; a server that has died has stopped anyway."""
+        """However it ended, nothing goes on replicating; a server that has died has stopped anyway, and one that is in
+        the middle of a huge transaction must not hold up the error that is on its way: who gets it kills the server."""
         try:
-            self._flavour.stop_replication(self._server.session())
+            with self._server.open_session(answer_timeout=STOP_PATIENCE) as session:
+                self._flavour.stop_replication(session)
         except TidemarkError:
             return
 
 
 def _is_broken(status: ReplicaStatus) -> bool:
     return status.receiving != "Yes" or not status.applying or bool(status.receive_errno or status.apply_errno)
+
+
+def _is_draining(status: ReplicaStatus) -> bool:
+    """Whether the source is lost while what it has sent is still being applied."""
+    return status.receiving != "Yes" and status.applying and status.pending and not status.apply_errno

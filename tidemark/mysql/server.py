@@ -277,16 +277,16 @@ class PrivateServer:
                 raise self._void()
         known = record.read(self.layout)
         living = self._living(known)
-        session = self.session()
-        self.flavour.prepare_shutdown(session, upgrade_safe=upgrade_safe)
-        self._drop_account(session)
-        self.log.mark()
-        try:
-            session.run("SHUTDOWN")
-        except (ConnectionLost, DataFolderVoid):
-            pass  # it may close the connection before it answers; how it ended is looked at below
-        except ServerError as error:
-            raise StopFailed(f"the private server refuses to shut down: {error.message}") from error
+        with self.open_session(answer_timeout=self.options.stop_timeout) as session:
+            self.flavour.prepare_shutdown(session, upgrade_safe=upgrade_safe)
+            self._drop_account(session)
+            self.log.mark()
+            try:
+                session.run("SHUTDOWN")
+            except (ConnectionLost, DataFolderVoid):
+                pass  # it may close the connection before it answers; how it ended is looked at below
+            except ServerError as error:
+                raise StopFailed(f"the private server refuses to shut down: {error.message}") from error
         self._close()
         status = self._wait_until_gone(living, progress)
         if status not in {0, None} or not self.log.says_clean_shutdown():
@@ -412,7 +412,7 @@ class PrivateServer:
             # A server that is killed closes its connections a moment before it is gone.
             if living is None or (number in LOST and process.wait(living, 0.5)[0]):
                 return self._void()
-            return ConnectionLost(f"{message} ({number})")
+            return ConnectionLost(f"the private server does not answer: {message} ({number})")
         return StatementRefused.numbered(number, message)
 
     def _void(self) -> DataFolderVoid:
