@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +82,26 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         replica.execute("STOP REPLICA")
 
 
-@pytest.fixture
-def project(pair: Pair, tmp_path: Path) -> Iterator[Project]:
-    """The shard with one backup."""
-    project = Project(tmp_path)
+@pytest.fixture(scope="module")
+def seed(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The shard with one backup, made once for all tests."""
+    project = Project(tmp_path_factory.mktemp("seed"))
     project.add(SHARD, port=pair.primary.port, user=pair.account.user, password=pair.account.password)
+    back_up(project)
+    return project
+
+
+def back_up(project: Project) -> None:
     steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+
+
+@pytest.fixture
+def project(pair: Pair, seed: Project, tmp_path: Path) -> Iterator[Project]:
+    """The same in a repository of the test's own."""
+    project = Project(tmp_path)
+    shutil.copy(seed.folder / "master.key", project.folder / "master.key")
+    shutil.copytree(seed.repository, project.repository)
+    project.add(SHARD, port=pair.primary.port, user=pair.account.user, password=pair.account.password)
     project.shards[SHARD].pop("host")
     project.set_shard(SHARD, hosts=pair.hosts, stall_timeout="60s")
     yield project
@@ -181,7 +196,7 @@ def test_the_source_tells_how_far_its_binary_logs_reach_back(pair: Pair, project
     logs = pair.primary.execute("SHOW BINARY LOGS")
     before = sum(int(row[1]) for row in logs[:-1])
     pair.write(3)
-    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    back_up(project)
     run = restored(project)
     pair.write(3)
 
@@ -200,12 +215,13 @@ def test_the_source_tells_how_far_its_binary_logs_reach_back(pair: Pair, project
     pair.primary.execute("SET GLOBAL binlog_expire_logs_seconds = 7200")
     try:
         again = steps.catchup.run(restored(project))
+        patient = steps.catchup.run(restored(project, min_bridge="1s"))
     finally:
         pair.primary.execute("SET GLOBAL binlog_expire_logs_seconds = 0")
     assert again.bridge_seconds is not None
     assert 0 < again.bridge_seconds < 7200
     assert "(min_bridge): raise binlog_expire_logs_seconds" in again.bridge_warning
-    patient = steps.catchup.run(restored(project, min_bridge="1s"))
+    assert patient.bridge_seconds is not None
     assert patient.bridge_warning == ""
 
 
