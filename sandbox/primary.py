@@ -281,13 +281,17 @@ class Primary:
             lines.append(name if value is None else f'{name} = "{value}"' if value else f"{name} =")
         return "\n".join(lines) + "\n"
 
+    def dump_threads(self) -> list[int]:
+        """The connections of the replicas that are being served."""
+        rows = self.execute("SELECT id, command FROM information_schema.processlist")
+        return [int(number) for number, command in rows if str(command).startswith("Binlog Dump")]
+
     def end_dump_threads(self) -> None:
         """Breaks the connections of all replicas. MySQL's shutdown would wait ten seconds for those that are not
         there any more."""
         with contextlib.suppress(MySQLdb.Error):
-            for number, command in self.execute("SELECT id, command FROM information_schema.processlist"):
-                if str(command).startswith("Binlog Dump"):
-                    self.execute(f"KILL {int(number)}")
+            for number in self.dump_threads():
+                self.execute(f"KILL {number}")
 
     def _wait_until_it_answers(self) -> None:
         assert self._process is not None
