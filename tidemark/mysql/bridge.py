@@ -57,25 +57,26 @@ class Bridge:
 
 def measure_bridge(source: Source, position: str, flavour: Flavour, layout: Layout) -> Bridge:
     """Asks a few short questions, and reads one event of the oldest binary log; never fails."""
+    retention, purged = None, True
     try:
-        logs = source.binary_logs()
         retention, purged = source.retention(), source.has_purged()
+        logs = source.binary_logs()
     except SourceError as error:
-        log.warning("the binary logs cannot be looked at: %s", error)
-        return Bridge()
+        log.warning("%s: the binary logs cannot be looked at: %s", source.endpoint, error)
+        logs = []
     if not logs:
         return Bridge(retention=retention, purged=purged)
     oldest, total = logs[0][0], sum(size for _, size in logs)
     begun = _begun_at(source, oldest, flavour, layout)
     try:
-        needed = _first_needed(source, [name for name, _ in logs], position)
+        needed = first_needed(source, [name for name, _ in logs], position)
     except SourceError as error:
         log.warning("%s: the binary log that follows %s is not found: %s", source.endpoint, position, error)
         return Bridge(oldest, begun, total, None, retention, purged)
     return Bridge(oldest, begun, total, sum(size for _, size in logs[:needed]), retention, purged)
 
 
-def _first_needed(source: Source, names: list[str], position: str) -> int:
+def first_needed(source: Source, names: list[str], position: str) -> int:
     """The index of the last log before which there is nothing but what the position has; found by halving."""
     low, high = 0, len(names) - 1
     while low < high:

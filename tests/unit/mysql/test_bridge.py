@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
-from tidemark.mysql import Bridge
+from tidemark.mysql import Bridge, Source
+from tidemark.mysql.bridge import first_needed
 from tidemark.steps import bridges
 
 pytestmark = pytest.mark.unit
@@ -36,6 +38,27 @@ def test_a_bridge_ends_where_the_first_reason_ends_it(
     oldest: timedelta | None, retention: int | None, purged: bool, seconds: float | None
 ) -> None:
     assert bridge(oldest=oldest, retention=retention, purged=purged).seconds(BACKUP, NOW) == seconds
+
+
+class Asked:
+    """A source that is asked what stands before which of its logs; a position is the number of the log it needs."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def begins_within(self, log: str, position: str) -> bool:
+        self.asked.append(log)
+        return int(log[-6:]) <= int(position)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 9])
+def test_the_first_log_that_is_needed_is_found_with_few_questions(count: int) -> None:
+    names = [f"binlog.{number:06d}" for number in range(count)]
+    for needed in range(count):
+        source = Asked()
+
+        assert first_needed(cast(Source, source), names, str(needed)) == needed
+        assert len(source.asked) <= 4
 
 
 def test_a_bridge_that_one_missed_cycle_would_break_is_told() -> None:
