@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 from celery import chain
 from celery.exceptions import Ignore
@@ -23,6 +23,9 @@ from tidemark.errors import LeaseHeld, TidemarkError
 from tidemark.fleet import LeaseHolder, RunRecord, metrics, records
 
 log = logging.getLogger(__name__)
+
+DEAF = 300.0
+"""Seconds after which a step that is over its limit, and has not ended itself, is killed."""
 
 FirstBackup = Literal["clone", "replay", "empty", "refuse"]
 Attempt = Annotated[int, Field(ge=1, le=100)]
@@ -107,13 +110,19 @@ def _refused(task: FleetTask, shard: str, error: TidemarkError) -> None:
 def _become_chain(task: FleetTask, record: RunRecord) -> Value:
     """The four steps in place of this task, under its id. Everything goes to this node's queue with priority 0: the
     Redis transport goes by priority first, and a step must be the next thing that the node sees."""
-    queue = task.queue_here
+    queue, limits = task.queue_here, task.settings().limits
     one_by_one = [
-        step.si(record.shard, record.run).set(queue=queue, priority=0) for step in (restore, catchup, stop, upload)
+        step.si(record.shard, record.run).set(queue=queue, priority=0, **_limits(limits.of(step.name.split(".")[1])))
+        for step in (restore, catchup, stop, upload)
     ]
     after_a_failure = cleanup.s(record.shard, record.run).set(queue=queue, priority=0)
     task.replace(chain(*one_by_one).on_error(after_a_failure))
     raise AssertionError("replace raises")
+
+
+def _limits(limit: timedelta | None) -> dict[str, Any]:
+    """Celery's words for a step's time limit. The hard one is for a step that does not even hear the soft one."""
+    return {} if limit is None else {"soft_time_limit": (s := limit.total_seconds()), "time_limit": s + DEAF}
 
 
 def _held(task: FleetTask, shard: str, holder: LeaseHolder) -> Value:

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import redis
 from celery import Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from tasks import arguments, figures, logs, turns
 from tasks.node import own_queue
 from tasks.progress import Reporter
 from tidemark import config, fleet, steps
 from tidemark.config import RedisSettings, Settings
-from tidemark.errors import RunError, StorageUnavailable, TidemarkError
+from tidemark.errors import LimitExceeded, RunError, StorageUnavailable, TidemarkError
 from tidemark.fleet import RunRecord, incidents, metrics, records
 from tidemark.fleet.metrics import RunningStep
-from tidemark.progress import ProgressCallback
+from tidemark.progress import Progress, ProgressCallback
 from tidemark.steps.results import StepResult
 
 if TYPE_CHECKING:
@@ -146,11 +146,26 @@ class StepTask(FleetTask):
                     ) from error
                 self._failed(run, step, error)
                 raise
+            except SoftTimeLimitExceeded as error:
+                exceeded = self._over_the_limit(run, step)
+                self._failed(run, step, exceeded)
+                raise exceeded from error
             except Exception as error:
                 self._check_still_ours(run)
                 self._failed(run, step, error)
                 raise
             return result
+
+    def _over_the_limit(self, run: steps.Run, step: str) -> LimitExceeded:
+        """What a step that took too long is told to be; says how far it was."""
+        seconds = (self.request.timelimit or (None, None))[1]
+        at = fleet.metrics.views(self.redis(), [run.shard.name])[0].progress
+        seen = f" of {at.total}" if at and at.total is not None else ""
+        where = f'; it was at "{at.phase}", {at.done}{seen} {at.unit}' if at else ""
+        return LimitExceeded(
+            f"{run.shard.name}: the {step} step took longer than {seconds} s ([limits] {step}){where}",
+            f"raise [limits] {step} if it was still getting on; without it, only a step that does not get on is ended",
+        )
 
     def _check_still_ours(self, run: steps.Run) -> None:
         """An error of a run that somebody else has ended (cancelled, or given up as lost) is nobody's news: its id
@@ -174,7 +189,7 @@ class StepTask(FleetTask):
             living = frozenset(other.run for other in fleet.persist(lambda: records.open_runs(client)))
             log.info("begins")
             with Reporter(self, client, shard=shard, run=run.id, step=step) as reporter:
-                result = work(Stage(run, reporter, lease.guard, living))
+                result = work(Stage(run, _watched(reporter, lease), lease.guard, living))
         return self._succeeded(run, record, step, result)
 
     def _record_again(self, run: steps.Run, fence: int) -> RunRecord:
@@ -264,6 +279,16 @@ class StepTask(FleetTask):
         log.warning("%s: run %s has ended as %s; dropping its step", record.shard, record.run, record.state)
         self.app.send_task("tasks.cleanup", (None, record.shard, record.run), queue=self.queue_here, priority=0)
         raise Ignore(f"run {record.run} has ended as {record.state}")
+
+
+def _watched(progress: ProgressCallback, lease: fleet.Lease) -> ProgressCallback:
+    """Every loop that takes long tells its progress: there a step whose lease is lost stops at the latest."""
+
+    def tell(newest: Progress) -> None:
+        lease.check()
+        progress(newest)
+
+    return tell
 
 
 def new_record(run: steps.Run, *, node: str, root: str, fence: int, attempt: int = 1) -> RunRecord:

@@ -41,7 +41,7 @@ def settle(sender: Any, request: Any, terminated: bool, **_: Any) -> None:
 
 
 class RootWatch(bootsteps.StartStopStep):
-    """Ends the running step of a run whose root id was revoked: that is the id which people know."""
+    """Ends the step of a run whose root id was revoked, running or waiting: that is the id which people know."""
 
     requires = ("celery.worker.components:Timer",)
 
@@ -57,11 +57,17 @@ class RootWatch(bootsteps.StartStopStep):
             self._timer.cancel()
 
     def _look(self, worker: Any) -> None:
-        for request in list(state.active_requests):
-            if request.name in STEPS and request.root_id in state.revoked and request.id not in state.revoked:
-                log.warning("%s was revoked; ending its %s", request.root_id, request.name)
-                state.revoked.add(request.id)
+        for request in list(state.requests.values()):
+            if request.name not in STEPS or request.root_id not in state.revoked or request.id in state.revoked:
+                continue
+            log.warning("%s was revoked; ending its %s", request.root_id, request.name)
+            state.revoked.add(request.id)
+            if request in state.active_requests:
                 request.terminate(worker.pool, signal="TERM")
+            elif entry := getattr(request, "_eta_timer_entry", None):
+                # It waits to be tried again, for a minute perhaps: now is as good, for it is dropped as it begins.
+                entry.cancel()
+                entry.fun(*entry.args)
 
 
 app.steps["worker"].add(RootWatch)

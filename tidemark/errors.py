@@ -38,6 +38,7 @@
         ├── NoBackup              there is none to start from, and the policy refuses to make a first one
         ├── LeaseHeld             another run owns the shard
         ├── LeaseLost
+        ├── LimitExceeded
         └── DiskFull
 
 Errors travel through Celery's JSON results, which rebuild them as ``cls(*args)``: keep every constructor to
@@ -205,6 +206,10 @@ class LeaseHeld(RunError):
 
 class LeaseLost(RunError):
     """The shard's lease went to somebody else; this run must not commit anything."""
+
+
+class LimitExceeded(RunError):
+    """A step took longer than ``[limits]`` allows."""
 
 
 class DiskFull(RunError):

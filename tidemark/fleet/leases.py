@@ -192,10 +192,14 @@ class Lease:
                     raise LeaseLost(f"{self._shard}: Redis was away for too long to keep the lease: {error}") from error
                 self._leaving.wait(1.0)
 
+    def check(self) -> None:
+        """Raises ``LeaseLost`` once the lease is known to be lost. Asks nobody and costs nothing: for inner loops."""
+        if self._lost:
+            raise LeaseLost(self._lost.message, self._lost.hint)
+
     def _renew(self) -> None:
         with self._asking:
-            if self._lost:
-                raise LeaseLost(self._lost.message, self._lost.hint)
+            self.check()
             asked = time.monotonic()
             try:
                 self._fence = take(
