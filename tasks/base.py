@@ -295,7 +295,16 @@ def new_record(run: steps.Run, *, node: str, root: str, fence: int, attempt: int
     """The record of a run that begins."""
     now = datetime.now(UTC)
     return RunRecord(
-        run=run.id, shard=run.shard.name, node=node, root=root, fence=fence, attempt=attempt, started=now, updated=now
+        run=run.id,
+        shard=run.shard.name,
+        node=node,
+        root=root,
+        fence=fence,
+        attempt=attempt,
+        first_backup=run.on_disk.first_backup or "",
+        force=run.on_disk.force,
+        started=now,
+        updated=now,
     )
 
 

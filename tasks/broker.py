@@ -23,6 +23,7 @@ from tidemark.errors import RedisUnavailable
 SHARED_QUEUE = "backup"
 """What beat and people enqueue into, and every node takes from."""
 BACKUP = "tasks.backup"
+CLEANUP = "tasks.cleanup"
 STEPS = frozenset({"tasks.restore", "tasks.catchup", "tasks.stop", "tasks.upload"})
 
 
@@ -52,8 +53,9 @@ class Message:
 
     @property
     def run(self) -> str:
-        """The run that a step belongs to; empty for others."""
-        return str(self.args[1]) if self.task in STEPS and len(self.args) > 1 else ""
+        """The run that a step, or the clean-up after one, belongs to; empty for others."""
+        place = {CLEANUP: 2}.get(self.task, 1 if self.task in STEPS else len(self.args))
+        return str(self.args[place]) if len(self.args) > place else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,26 @@ def forget(channel: Any, held: Taken) -> None:
         pipe.hdel(channel.unacked_key, held.tag)
         pipe.zrem(channel.unacked_index_key, held.tag)
         pipe.execute()
+
+
+def queues(channel: Any, prefix: str) -> list[str]:
+    """The queues whose name begins so, that anybody has declared or sent to."""
+    known, found = channel.keyprefix_queue % prefix, set()
+    with channel.conn_or_acquire() as client:
+        for pattern in (f"{prefix}*", f"{known}*"):
+            for key in client.scan_iter(pattern, count=1000):
+                found.add(key.decode().removeprefix(channel.keyprefix_queue % "").partition(channel.sep)[0])
+    return sorted(found)
+
+
+def remove_queue(channel: Any, queue: str) -> None:
+    """Removes a queue with everything in it; whoever consumes it declares it again."""
+    with channel.conn_or_acquire() as client:
+        client.delete(
+            *(channel._q_for_pri(queue, priority) for priority in channel.priority_steps),
+            channel.keyprefix_queue % queue,
+            channel.keyprefix_binding_permanent % queue,
+        )
 
 
 def parse(channel: Any, raw: bytes | str, queue: str) -> Message | None:

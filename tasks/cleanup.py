@@ -12,7 +12,7 @@ from tasks import app, logs, turns
 from tasks.arguments import Sentence, TaskId
 from tasks.base import FleetTask, Value, describe, fail_run
 from tidemark import fleet, steps
-from tidemark.config import ShardName
+from tidemark.config import Settings, ShardName
 from tidemark.errors import RunError, TidemarkError
 from tidemark.fleet import RunRecord, metrics, records
 
@@ -52,7 +52,7 @@ def cleanup(
         try:
             _clear(self, run_id)
             if not record or record.state not in records.ENDED_WELL:
-                discard(self, run_id, shard)
+                discard(self.settings(), run_id, shard)
         finally:
             fence = record.fence if record else None
             fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=fence))
@@ -82,10 +82,10 @@ def _clear(task: FleetTask, run_id: str) -> None:
             steps.cleanup.run(folder)
 
 
-def discard(task: FleetTask, run_id: str, shard: str) -> None:
+def discard(settings: Settings, run_id: str, shard: str) -> None:
     """Deletes what the run has stored. Such packs are rubbish, not harm: what cannot be deleted now is pruned later."""
     try:
-        steps.discard(task.settings(), shard, run_id)
+        steps.discard(settings, shard, run_id)
     except TidemarkError as error:
         log.warning("its packs stay until they are pruned: %s", error)
 

@@ -21,7 +21,7 @@ from tasks.node import own_queue
 from tidemark import config, fleet
 from tidemark.config import Settings
 from tidemark.errors import RedisUnavailable
-from tidemark.fleet import RunRecord, metrics, records
+from tidemark.fleet import RunRecord, again, metrics, records
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Cancelled:
     shard: str
     runs: tuple[CancelledRun, ...] = ()
     waiting: tuple[str, ...] = ()
-    """Ids of tasks that waited for a node; settled as REVOKED."""
+    """Ids of tasks that waited for a node, for room, or to be tried again; settled as REVOKED."""
 
     @property
     def nothing(self) -> bool:
@@ -104,7 +104,12 @@ def cancel(shard: str, reason: str = "cancelled by an operator") -> Cancelled:
         taken = [held.message for held in broker.taken(channel) if held.message.shard == name]
     for message in (*gone, *taken):
         _settle(message.id, *message.later, reason=reason)
+    waited = [message.id for message in gone if message.task == BACKUP]
     with fleet.connect(settings.redis) as client:
+        for request in _to_be_made_again(client, name):
+            if again.take(client, request):
+                _settle(request.root, reason=reason)
+                waited.append(request.root)
         for run in found.runs:
             _end(client, name, run, reason)
         turns.try_to_make_room(client, settings)
@@ -117,7 +122,7 @@ def cancel(shard: str, reason: str = "cancelled by an operator") -> Cancelled:
         cleanup = {"ended_as": "revoked", "reason": reason}
         if run.node_is_there:  # another one clears up when it starts
             app.send_task("tasks.cleanup", (None, name, run.run), cleanup, queue=own_queue(run.node), priority=0)
-    return Cancelled(name, found.runs, tuple(message.id for message in gone if message.task == BACKUP))
+    return Cancelled(name, found.runs, tuple(waited))
 
 
 def retry_failed() -> list[Enqueued]:
@@ -128,6 +133,7 @@ def retry_failed() -> list[Enqueued]:
     with fleet.connect(settings.redis) as client:
         failed = [view.shard for view in metrics.views(client, names) if view.failures]
         busy = {run.shard for run in records.open_runs(client)}
+        busy |= {request.shard for request, _ in again.waiting(client)}
     with broker.channel() as channel:
         busy |= {message.shard for message in broker.waiting(channel, SHARED_QUEUE)}
         busy |= {parked.message.shard for parked in parking.parked(channel)}
@@ -150,13 +156,18 @@ def _look(settings: Settings, shard: str) -> tuple[Cancelled, list[Message]]:
     with fleet.connect(settings.redis) as client:
         there = fleet.nodes.alive(client)
         runs = tuple(_describe(run, run.node in there) for run in records.open_runs(client) if run.shard == shard)
+        lost = [request.root for request in _to_be_made_again(client, shard)]
     with broker.channel() as channel:
         queues = [SHARED_QUEUE, *dict.fromkeys(own_queue(run.node) for run in runs)]
         there_are = [found for queue in queues for found in broker.waiting(channel, queue)]
         there_are += [parked.message for parked in parking.parked(channel)]
         messages = [message for message in there_are if message.shard == shard]
-    ids = tuple(message.id for message in messages if message.task == BACKUP)
-    return Cancelled(shard, runs, ids), messages
+    ids = [message.id for message in messages if message.task == BACKUP]
+    return Cancelled(shard, runs, (*ids, *lost)), messages
+
+
+def _to_be_made_again(client: redis.Redis, shard: str) -> list[again.Request]:
+    return [request for request, _ in again.waiting(client) if request.shard == shard]
 
 
 def _describe(run: RunRecord, there: bool) -> CancelledRun:

@@ -25,6 +25,11 @@ def own_queue(node: str) -> str:
     return f"node.{node}"
 
 
+def node_of(queue: str) -> str:
+    """The node that consumes this queue alone; empty for a queue of all."""
+    return queue.removeprefix(own_queue("")) if queue.startswith(own_queue("")) else ""
+
+
 def is_node(worker: Any) -> bool:
     """Whether a worker does backups; one that was started with ``-Q control`` does not."""
     return own_queue(worker.hostname) in worker.app.amqp.queues.consume_from

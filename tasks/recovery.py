@@ -40,13 +40,21 @@ class Recovery(bootsteps.StartStopStep):
                 if held.message.queue == queue:
                     broker.give_back(channel, held)
                     log.warning("%s was in the middle of this when it ended: %s", node, held.message.task)
-            continued = {message.run for message in broker.waiting(channel, queue) if message.run}
-        clean_up_after(node, continued)
+            continued = to_be_continued(channel, node)
+        clean_up_after(node, continued, REASON)
 
 
-def clean_up_after(node: str, continued: set[str]) -> None:
-    """Enqueues the cleanup of this node's runs that no message will continue. Other nodes' runs are theirs, even in
-    the same scratch folder."""
+def to_be_continued(channel: Any, node: str) -> set[str]:
+    """The runs of which a message waits for the node, or is held by it until it is tried again: the next step, or the
+    clean-up."""
+    queue = own_queue(node)
+    messages = [*broker.waiting(channel, queue), *(held.message for held in broker.taken(channel))]
+    return {message.run for message in messages if message.queue == queue and message.run}
+
+
+def clean_up_after(node: str, continued: set[str], reason: str) -> list[str]:
+    """Enqueues the cleanup of this node's runs that no message will continue; gives their ids. Other nodes' runs are
+    theirs, even in the same scratch folder."""
     settings = config.load()
     left = {run.run_id: run.shard for _, run in steps.runs_on_disk(settings) if run and run.node_id == node}
     try:
@@ -54,12 +62,14 @@ def clean_up_after(node: str, continued: set[str]) -> None:
             left |= {run.run: run.shard for run in records.open_runs(client) if run.node == node}
     except TidemarkError as error:
         log.warning("the run records could not be read: %s", error)
-    for run_id, shard in sorted(left.items()):
-        if run_id in continued:
-            log.info("%s: run %s goes on", shard, run_id)
-        else:
-            log.warning("%s: nobody continues run %s; cleaning up after it", shard, run_id)
-            app.send_task("tasks.cleanup", (None, shard, run_id), {"reason": REASON}, queue=own_queue(node), priority=0)
+    for run_id in sorted(continued & left.keys()):
+        log.info("%s: run %s goes on", left[run_id], run_id)
+    given_up = sorted(left.keys() - continued)
+    for run_id in given_up:
+        shard = left[run_id]
+        log.warning("%s: nobody continues run %s; cleaning up after it", shard, run_id)
+        app.send_task("tasks.cleanup", (None, shard, run_id), {"reason": reason}, queue=own_queue(node), priority=0)
+    return given_up
 
 
 app.steps["worker"].add(Recovery)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,6 +96,7 @@ def test_a_warm_shutdown_ends_after_the_step_and_the_chain_goes_on_at_the_next_s
 def test_a_node_that_is_gone_loses_its_run_to_another_and_is_refused_when_it_comes_back(
     fleet: Fleet, message: str
 ) -> None:
+    fleet.project.set("fleet", retry_after="0s")
     fleet.start_nodes("node1")
     fleet.start("control", "-n", "control@test", "-Q", "control", "-c", "2")
     hang = fleet.order(A, "catchup", "hang")
@@ -123,6 +128,80 @@ def test_a_node_that_is_gone_loses_its_run_to_another_and_is_refused_when_it_com
     assert (record.state, record.error) == ("lost", f"node node1@test is gone; it was at step catchup of run {lost}")
     fleet.wait_clean(A)
     assert _steps(fleet, A) == ["restore", "catchup", "restore", "catchup", "stop", "upload"]
+
+
+def test_a_lost_run_is_tried_again_later_and_later_and_then_no_more(fleet: Fleet) -> None:
+    fleet.project.set("fleet", retry_after="1h", attempts=2)
+    fleet.start("control", "-n", "control@test", "-Q", "control")
+    fleet.order(A, "catchup", "hang")
+    result = fleet.client.send_task("tasks.backup", [A], {"force": True}, queue="backup", priority=0)
+
+    def lose(node: str, times: int) -> str:
+        fleet.start_nodes(node)
+        run: str = fleet.wait_event(A, "catchup", times=times)["run"]
+        fleet.kill(node)
+        _let_time_pass(fleet, run, f"{node}@test")
+        return run
+
+    lost = lose("node1", 1)
+    (found,) = fleet.project.json("janitor", "--dry-run")
+    assert (found["what"], found["subject"], found["about"]) == ("run", lost, A)
+    fleet.wait_ready("control")
+    told = fleet.client.send_task("tasks.janitor", queue="control").get(timeout=30)
+    assert told["lost"] == [lost]
+    assert [one["what"] for one in told["done"]] == ["run", "message", "queue"]
+    assert (str(result.state), result.info["shard"]) == (states.PENDING, A)
+    assert fleet.project.json("janitor") == []
+    ((request, due),) = fleet_room.again.waiting(fleet.redis)
+    assert (request.root, request.attempt, request.force) == (result.id, 2, True)
+    assert timedelta(minutes=50) < due - datetime.now(UTC) <= timedelta(hours=1)
+
+    fleet.redis.zadd(keys.AGAIN, {request.model_dump_json(): 1.0})
+    assert [found["what"] for found in fleet.project.json("janitor")] == ["request"]
+    again = lose("node2", 2)
+    assert fleet_room.records.get(fleet.redis, again).attempt == 2  # type: ignore[union-attr]
+    assert [found["what"] for found in fleet.project.json("janitor")] == ["run", "message", "queue"]
+
+    with pytest.raises(RunError, match=r"2 runs were lost with their nodes \(\[fleet\] attempts\)"):
+        result.get(timeout=10)
+    assert not fleet.redis.exists("unacked", "unacked_index", keys.AGAIN, keys.OPEN)
+    assert not [key for key in fleet.redis.scan_iter("*") if "node.node" in key]
+
+
+def test_what_is_left_on_a_nodes_disk_and_in_redis_is_found_while_the_fleet_works(fleet: Fleet) -> None:
+    fleet.project.set("fleet", forget_after="1d")
+    fleet.start_nodes("node1")
+    hang = fleet.order(A, "catchup", "hang")
+    result = fleet.enqueue(A)
+    run = fleet.wait_event(A, "catchup")["run"]
+    runs = fleet.project.scratch / "runs"
+    unknown, silent = runs / run.replace(run[-8:], "00000000"), runs / "nobody-knows"
+    for folder in (unknown, silent):
+        folder.mkdir()
+    (unknown / "run.json").write_text((runs / run / "run.json").read_text().replace(run, unknown.name))
+    os.utime(silent, (0, 0))
+    stray = subprocess.Popen([*_mute(), f"--defaults-file={runs}/gone/server/my.cnf"])
+    fleet.redis.sadd(keys.OPEN, "20200101T000000Z-00000000")
+    fleet_room.metrics.fail(fleet.redis, "left/0", run="r", step="stop", message="long ago")
+    old = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    error = json.loads(str(fleet.redis.hget(keys.shard("left/0"), "last_error"))) | {"at": old}
+    fleet.redis.hset(keys.shard("left/0"), "last_error", json.dumps(error))
+
+    assert [found["subject"] for found in fleet.project.json("janitor")] == ["20200101T000000Z-00000000", "left/0"]
+    fleet.client.send_task("tasks.sweep", queue="node.node1@test", priority=0)
+    hang.unlink()
+
+    assert result.get(timeout=60)["number"] == 42
+    assert stray.wait(30) == -signal.SIGKILL
+    wait_until(lambda: not list(runs.iterdir()), 30, "the folders are removed")
+    assert _steps(fleet, A) == ["restore", "catchup", "stop", "upload"]
+    assert "nobody continues run" in fleet.text("node1")
+    assert not fleet.redis.exists(keys.shard("left/0"), keys.OPEN)
+
+
+def _mute() -> list[str]:
+    """A program that takes any argument and waits."""
+    return [sys.executable, "-c", "import signal; signal.pause()"]
 
 
 def test_a_run_whose_node_restarts_in_time_is_not_given_up(fleet: Fleet) -> None:

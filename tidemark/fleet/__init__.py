@@ -4,7 +4,21 @@ Redis is a view and a referee, never the truth: the truth about backups is the r
 ``tidemark:`` (``keys.py`` lists them); the broker's and RedBeat's keys are their own business.
 """
 
-from tidemark.fleet import counters, health, history, incidents, leases, metrics, nodes, queues, records, snapshot
+from tidemark.fleet import (
+    again,
+    counters,
+    health,
+    history,
+    incidents,
+    leases,
+    leftovers,
+    metrics,
+    nodes,
+    queues,
+    records,
+    snapshot,
+    turns,
+)
 from tidemark.fleet.connection import Client, broker_url, connect, persist, tls_options, translated
 from tidemark.fleet.history import RunFigures
 from tidemark.fleet.leases import Lease, LeaseHolder
@@ -18,6 +32,7 @@ __all__ = [
     "RunFigures",
     "RunRecord",
     "ShardView",
+    "again",
     "broker_url",
     "connect",
     "counters",
@@ -25,6 +40,7 @@ __all__ = [
     "history",
     "incidents",
     "leases",
+    "leftovers",
     "metrics",
     "nodes",
     "persist",
@@ -33,5 +49,6 @@ __all__ = [
     "snapshot",
     "tls_options",
     "translated",
+    "turns",
     "view",
 ]

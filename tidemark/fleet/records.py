@@ -60,6 +60,10 @@ class RunRecord(BaseModel):
     """The number that the shard's lease gave this run."""
     attempt: int = 1
     """Counts the runs that were made for one request: more than 1 when nodes were lost."""
+    first_backup: str = ""
+    """What the request, or the fleet for it, said about a first backup."""
+    force: bool = False
+    """Whether the request asked for a backup however young the newest one is."""
     state: State = "open"
     step: str = "backup"
     """The step that it is at, or ended at."""

@@ -86,6 +86,17 @@ def find_users(server_folder: Path) -> list[psutil.Process]:
     return found
 
 
+def find_below(folder: Path) -> list[tuple[psutil.Process, Path]]:
+    """Living processes whose option file is anywhere below this folder, each with that file."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            file = _option_file(process)
+            if file and folder in file.parents and _is_alive(process):
+                found.append((process, file))
+    return found
+
+
 def kill(process: psutil.Process) -> None:
     """Ends a process at once and waits until it is gone."""
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -143,9 +154,13 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def _uses(process: psutil.Process, place: Path) -> bool:
+    file = _option_file(process)
+    return file is not None and place in (file, file.parent)
+
+
+def _option_file(process: psutil.Process) -> Path | None:
     prefix = "--defaults-file="
     for argument in process.cmdline()[:8]:
         if argument.startswith(prefix):
-            file = Path(argument.removeprefix(prefix))
-            return file == place or file.parent == place
-    return False
+            return Path(argument.removeprefix(prefix))
+    return None

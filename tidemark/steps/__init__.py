@@ -5,7 +5,7 @@ twice does its work once: its result stands in the run's folder.
 """
 
 from tidemark.steps import backup, catchup, cleanup, mirror, restore, stop, upload
-from tidemark.steps.cleanup import discard, runs_on_disk
+from tidemark.steps.cleanup import clear_strays, discard, runs_on_disk
 from tidemark.steps.results import CatchupResult, MirrorResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps.run import Guard, Run, RunId, RunOnDisk, Seen, always
 
@@ -24,6 +24,7 @@ __all__ = [
     "backup",
     "catchup",
     "cleanup",
+    "clear_strays",
     "discard",
     "mirror",
     "restore",

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from pathlib import Path
 
 from tidemark import mysql
 from tidemark.config import Settings
 from tidemark.errors import RunError
+from tidemark.mysql import process
 from tidemark.steps import rooms
 from tidemark.steps.run import RunOnDisk, read_run, runs_folder
 
 log = logging.getLogger(__name__)
+
+UNREADABLE = 3600.0
+"""Seconds after which a folder that says nothing of its run is taken for what a killed process left."""
 
 
 def run(folder: Path) -> None:
@@ -39,3 +44,20 @@ def runs_on_disk(settings: Settings) -> list[tuple[Path, RunOnDisk | None]]:
         except RunError:
             found.append((path, None))
     return found
+
+
+def clear_strays(settings: Settings) -> list[str]:
+    """Ends private servers of runs whose folder is gone, and removes folders that have said nothing of their run for an
+    hour: nobody else comes back for these. Says of each what was done."""
+    done = []
+    runs = runs_folder(settings).absolute()
+    for stray, file in process.find_below(runs):
+        folder = runs / file.relative_to(runs).parts[0]
+        if not folder.exists():
+            process.kill(stray)
+            done.append(f"ended process {stray.pid}: a private server of {folder}, which is gone")
+    for folder, left in runs_on_disk(settings):
+        if left is None and time.time() - folder.lstat().st_mtime > UNREADABLE:
+            run(folder)
+            done.append(f"removed {folder}: it does not say which run it is of")
+    return done

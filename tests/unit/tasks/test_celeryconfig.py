@@ -88,7 +88,7 @@ def test_the_application_has_its_tasks_its_settings_and_no_warnings(folder: Path
         "result_serializer": "json",
         "redbeat_redis_url": "redis://localhost:1/0",
     }
-    steps = ["backup", "catchup", "cleanup", "janitor", "notify", "restore", "stop", "upload"]
+    steps = ["backup", "catchup", "cleanup", "janitor", "notify", "restore", "stop", "sweep", "upload"]
     assert told["tasks"] == [f"tasks.{name}" for name in steps]
     assert told["visibility"] == 7 * 86400
     assert "s3cret" not in told["shown"]
