@@ -47,7 +47,7 @@ def find(client: redis.Redis, settings: Settings, channel: Any) -> Iterator[Find
     now = datetime.now(UTC)
     there = frozenset(fleet.nodes.alive(client))
     yield from lost_runs(client, settings, there, now)
-    yield from due_requests(client, now)
+    yield from due_requests(client)
     yield from held_requests(channel, now)
     yield from queues_of_gone_nodes(client, channel, there)
     for run_id in leftovers.open_without_record(client):
@@ -97,10 +97,10 @@ def _give_up(client: redis.Redis, settings: Settings, run: RunRecord, message: s
     app.backend.store_result(run.root, facts, "PENDING")
 
 
-def due_requests(client: redis.Redis, now: datetime) -> Iterator[Finding]:
+def due_requests(client: redis.Redis) -> Iterator[Finding]:
     """Requests whose run was lost, and whose time has come again."""
     for request, due in again.waiting(client):
-        if due <= now:
+        if due <= datetime.now(UTC):
             why = f"its run was lost: enqueued again (attempt {request.attempt})"
             yield Finding("request", request.root, request.shard, why, partial(_enqueue, client, request))
 

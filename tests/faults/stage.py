@@ -109,6 +109,7 @@ class Stage:
         project.set("repository", pack_size="1M")
         project.set("node", threads=1, buffer_pool="16M", min_free="32M")
         project.set("retention", keep_last=3)
+        project.set("fleet", retry_after="0s")
         self.full_disk = stack.enter_context(small_disk(project.scratch))
         for keyspace, primary in self.primaries.items():
             fill(primary, 2, tables=1)
