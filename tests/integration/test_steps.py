@@ -21,6 +21,7 @@ from tests.support.stock import stock_server
 from tidemark import steps
 from tidemark.errors import BackupConflict, LeaseLost, RunError
 from tidemark.steps import Run, bring_back
+from tidemark.steps.results import StepResult
 
 pytestmark = pytest.mark.integration
 
@@ -209,4 +210,28 @@ def test_replay_makes_a_first_backup_from_the_binary_logs(primary: Primary, proj
     )
 
     assert result.position == primary.position()
+    assert restored_equals(primary, project, tmp_path)
+
+
+def test_a_kept_folder_spares_the_next_restore_and_is_not_trusted(
+    primary: Primary, project: Project, tmp_path: Path
+) -> None:
+    project.set("node", keep=True)
+    results: list[StepResult] = []
+    for _ in range(2):
+        if results:
+            spoilt = project.scratch / "kept" / SHARD / "data" / "ledger" / "entry_1.ibd"
+            with spoilt.open("r+b") as stream:
+                stream.seek(5 * 16384)
+                stream.write(b"not what it was")
+            (spoilt.parent / "foreign.ibd").write_bytes(b"nor this")
+        steps.backup.run(
+            project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=results.append
+        )
+        primary.execute("INSERT INTO ledger.entry_1 (account, amount, reference, text) VALUES (1, 1, 'kept', '')")
+    second = next(r for r in reversed(results) if isinstance(r, steps.RestoreResult))
+
+    assert second.kept == 1
+    assert 0 < second.fetched_bytes < second.bytes / 4, "the spoilt block, and maps"
+    primary.execute("DELETE FROM ledger.entry_1 WHERE reference = 'kept' ORDER BY id DESC LIMIT 1")
     assert restored_equals(primary, project, tmp_path)

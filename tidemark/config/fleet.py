@@ -22,8 +22,13 @@ class NodeSettings(Section):
     """The folder of MariaDB's programs; without it they are looked up on PATH."""
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
     """Threads that hash, compress and seal."""
-    buffer_pool: Size = Field(256 << 20, ge=5 << 20)
-    """The private server's InnoDB buffer pool, bytes."""
+    buffer_pool: Size | None = Field(None, ge=5 << 20)
+    """The private server's InnoDB buffer pool, bytes. Without it, what the shard's data needs: at least 256 MiB, and no
+    more than a quarter of the machine's memory."""
+    keep: bool = False
+    """Whether data folders stay in the scratch folder after their upload, so that a shard's next run on this node
+    fetches only what has changed. Every block is checked all the same. They go, the oldest first, as soon as a run
+    needs their room, and all of them when this is false again."""
     start_timeout: Duration = timedelta(minutes=5)
     """How long a private server that starts may do nothing: neither read nor write nor compute."""
     stop_timeout: Duration = timedelta(hours=1)

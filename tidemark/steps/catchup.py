@@ -39,7 +39,7 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
         return CatchupResult(run=run.id, shard=run.shard.name, skipped=restored.skipped)
     guard()
     flavour = rooms.find_flavour(run.settings, restored.flavour)
-    server = rooms.private_server(run, flavour, restored.variables)
+    server = rooms.private_server(run, flavour, restored.variables, restored.bytes)
     if restored.first_backup == "empty":
         server.start(progress)
         position = server.position()

@@ -63,7 +63,7 @@ def run(
     with _folder(settings, shard_name) as folder:
         where = landing.look(folder / "data", delta=False)
         landing.check_room(where, found.needed_bytes, f"backup {backup.number} of {shard_name}")
-        server = mysql.PrivateServer(flavour, folder, rooms.server_options(settings, backup.variables))
+        server = mysql.PrivateServer(flavour, folder, rooms.server_options(settings, backup.variables, backup.bytes))
         began = time.monotonic()
         restored = found.backups.restore(
             backup, server.data, threads=settings.node.threads, progress=progress, durable=True

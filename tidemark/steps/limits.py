@@ -12,6 +12,7 @@ from tidemark.config import Settings, ShardSettings
 from tidemark.errors import DiskFull
 from tidemark.progress import Progress, ProgressCallback
 from tidemark.repository import Limits, RateLimit
+from tidemark.steps import kept
 from tidemark.steps.landing import allocated, megabytes
 from tidemark.steps.run import Guard, Run
 
@@ -40,6 +41,8 @@ def check_room(run: Run, backup_bytes: int, what: str) -> None:
     node, there = run.settings.node, allocated(run.folder / "data")
     room = catchup_room(run.shard, backup_bytes)
     needed, free = backup_bytes + room + node.min_free, free_bytes(run.folder) + there
+    while needed > free and kept.drop_oldest(run.settings):
+        free = free_bytes(run.folder) + there
     if needed > free:
         raise DiskFull(
             f"{what} takes {megabytes(backup_bytes)}, the catch-up may take {megabytes(room)} (catchup_room), and "
@@ -55,6 +58,7 @@ class DiskWatch:
     def __init__(self, settings: Settings, what: str, guard: Guard, *, most: int | None = None) -> None:
         """``what`` names the shard and what is being done. ``guard`` is the step's own, asked first. ``most`` is for
         work that takes few bytes itself: what others have filled is no reason to give it up."""
+        self._settings = settings
         self._folder, self._min_free = settings.node.scratch, settings.node.min_free
         if most is not None:
             self._min_free = min(self._min_free, most)
@@ -72,6 +76,8 @@ class DiskWatch:
                 return
             self._next = now + _LOOK
         free = free_bytes(self._folder)
+        while free < self._min_free and kept.drop_oldest(self._settings):
+            free = free_bytes(self._folder)
         if free < self._min_free:
             with self._lock:
                 self._next = 0.0  # whoever asks next is told, too

@@ -19,7 +19,7 @@ from tidemark.errors import (
 )
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository import Backup, History, ShardRepository
-from tidemark.steps import audit, limits, rooms, sources
+from tidemark.steps import audit, kept, limits, rooms, sources
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult
 from tidemark.steps.run import Guard, Known, Run, Seen, always
 
@@ -124,6 +124,7 @@ def _from_backup(
     _ask_source(run, newest)
     server = rooms.private_server(run, flavour, newest.variables)
     server.kill()  # a step that comes again may find the server of a later one
+    had = None if server.data.exists() else kept.take(run, server.data)
     limits.check_room(run, backups.needed_bytes(newest), f"{run.shard.name}: backup {newest.number}")
     bounds = limits.restoring(run.settings)
     restored = backups.restore(
@@ -147,6 +148,7 @@ def _from_backup(
         variables=newest.variables,
         bytes=restored.bytes,
         fetched_bytes=restored.fetched_bytes,
+        kept=had,
         throttled_seconds=bounds.rate.waited,
     )
 

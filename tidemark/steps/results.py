@@ -53,6 +53,8 @@ class RestoreResult(StepResult):
     """Bytes of database files that were written."""
     fetched_bytes: int = 0
     """Bytes that came from the repository."""
+    kept: int | None = None
+    """The number of the backup whose data folder this node had kept, and that the restore went on from."""
     throttled_seconds: float = 0.0
     """Seconds for which ``[node] restore_rate`` made the threads wait, all of them together."""
 

@@ -7,6 +7,7 @@ import dataclasses
 from tidemark import mysql
 from tidemark.config import RepositorySettings, Settings, ShardSettings
 from tidemark.repository import Keyring, KeySource, Repository, RetentionPolicy, ShardRepository
+from tidemark.steps import buffer
 from tidemark.steps.run import Run
 from tidemark.storage import Store, StoreOptions, open_store
 
@@ -61,12 +62,12 @@ def find_flavour(settings: Settings, name: str) -> mysql.Flavour:
     return mysql.find_flavour(name, folder)
 
 
-def server_options(settings: Settings, variables: dict[str, str]) -> mysql.ServerOptions:
-    """Of a server that is only to be looked into, and dies with us."""
+def server_options(settings: Settings, variables: dict[str, str], data_bytes: int = 0) -> mysql.ServerOptions:
+    """Of a server that is only to be looked into, and dies with us. ``data_bytes`` is how much data it will have."""
     node = settings.node
     return mysql.ServerOptions(
         variables=variables,
-        buffer_pool=node.buffer_pool,
+        buffer_pool=node.buffer_pool or buffer.size(data_bytes, buffer.memory()),
         start_timeout=node.start_timeout.total_seconds(),
         stop_timeout=node.stop_timeout.total_seconds(),
         disable_redo_log=False,
@@ -74,10 +75,12 @@ def server_options(settings: Settings, variables: dict[str, str]) -> mysql.Serve
     )
 
 
-def private_server(run: Run, flavour: mysql.Flavour, variables: dict[str, str]) -> mysql.PrivateServer:
-    """The run's own server, in the run's folder."""
+def private_server(
+    run: Run, flavour: mysql.Flavour, variables: dict[str, str], data_bytes: int = 0
+) -> mysql.PrivateServer:
+    """The run's own server, in the run's folder. ``data_bytes`` is how much data it will start with."""
     options = dataclasses.replace(
-        server_options(run.settings, variables),
+        server_options(run.settings, variables, data_bytes),
         disable_redo_log=run.shard.disable_redo_log,
         # Without a fleet nobody comes back for a server whose run was killed.
         die_with_parent=not run.on_disk.node_id,

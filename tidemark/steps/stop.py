@@ -34,7 +34,7 @@ def _stop(run: Run, progress: ProgressCallback, guard: Guard) -> StopResult:
         return StopResult(run=run.id, shard=run.shard.name, skipped=caught.skipped)
     guard()
     flavour = rooms.find_flavour(run.settings, restored.flavour)
-    server = rooms.private_server(run, flavour, restored.variables)
+    server = rooms.private_server(run, flavour, restored.variables, restored.bytes)
     server.start(progress)  # adopts the running one; starts it again when it was stopped but that was not recorded
     tolerated = server.execute_all(
         run.shard.sql_before_stop,

@@ -56,7 +56,7 @@ def run(
     landing.check_room(where, needed, f"what is needed of backup {backup.number} of {shard_name}")
     with landing.working(where) as folder:
         _clear(folder)
-        server = mysql.PrivateServer(flavour, folder, rooms.server_options(settings, backup.variables))
+        server = mysql.PrivateServer(flavour, folder, rooms.server_options(settings, backup.variables, backup.bytes))
         restored = found.backups.restore(
             backup,
             server.data,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tidemark.errors import BackupConflict, TidemarkError
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository import Backup, Facts, Limits, ShardRepository
-from tidemark.steps import cleanup, limits, mirror, rooms
+from tidemark.steps import cleanup, kept, limits, mirror, rooms
 from tidemark.steps.pages import PageInspector
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps.run import Guard, Known, Run, Seen, always
@@ -56,6 +56,8 @@ def run(
             mirrors=mirrors,
         )
     run.record(result := result.model_copy(update={"seconds": round(time.monotonic() - began, 3)}))
+    if result.number is not None:
+        kept.keep(run, run.folder / "data", result.number)
     cleanup.run(run.folder)
     return result
 
