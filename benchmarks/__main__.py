@@ -22,18 +22,27 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import restores, uploads
+from benchmarks import fleets, others, restores, servers, stores, uploads
 from benchmarks.dataset import ROWS, Datasets
 from benchmarks.figure import Bench, Outcome
 
 FIGURES: dict[str, Callable[[Bench], list[Outcome]]] = {
     "upload-first": uploads.upload_first,
+    "upload-peers": others.upload_peers,
     "upload-limit": uploads.upload_limit,
     "upload-second": uploads.upload_second,
     "upload-appended": uploads.upload_appended,
     "restore-limit": restores.restore_limit,
     "restore-delta": restores.restore_delta,
     "shape": restores.shape,
+    "memory": stores.memory,
+    "catchup-mariadb": servers.catchup_mariadb,
+    "catchup-mysql": servers.catchup_mysql,
+    "idle": servers.idle,
+    "s3": stores.s3,
+    "chain": fleets.chain,
+    "emission": fleets.emission,
+    "cycle-cpu": stores.cycle_cpu,
 }
 
 

@@ -25,7 +25,7 @@ def served(bench: Bench, name: str, data: Path) -> Primary:
 
 
 def mariadb_backup(server: Primary, target: Path, threads: int, size: int) -> Found:
-    """``mariadb-backup --stream | zstd -1 | openssl enc`` into a file."""
+    """``mariadb-backup --stream | zstd -1 | openssl enc`` into a file, which is on the disk at the end, as ours are."""
     password = target.with_name("openssl.key")
     password.write_text("benchmark\n")
     target.with_name("tmp").mkdir(exist_ok=True)
@@ -33,6 +33,7 @@ def mariadb_backup(server: Primary, target: Path, threads: int, size: int) -> Fo
         f"mariadb-backup --backup --stream=xbstream --parallel={threads} --user=root --socket={server.socket}"
         f" --target-dir={target.with_name('tmp')}"
         f" | zstd -q -1 -T{threads} | openssl enc -aes-256-ctr -pbkdf2 -pass file:{password} > {target}"
+        f" && sync {target}"
     )
     return _shell(line, size, stored=target)
 
