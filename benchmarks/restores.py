@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from benchmarks.child import measured
+from benchmarks.child import Found, measured
 from benchmarks.figure import Bench, Outcome, Place, fresh_upload, warm
 
 
@@ -81,6 +81,8 @@ def restore_delta(bench: Bench) -> list[Outcome]:
             parts={
                 "plain_mb_per_second": best["plain"]["mb_per_second"],
                 "delta_mb_per_second": best["delta"]["mb_per_second"],
+                "plain_cpu_seconds": best["plain"]["cpu_seconds"],
+                "delta_cpu_seconds": best["delta"]["cpu_seconds"],
                 "delta_fetched_bytes": best["delta"]["fetched"],
             },
         )
@@ -111,7 +113,16 @@ def shape(bench: Bench) -> list[Outcome]:
                 one / even,
                 0.9,
                 "more",
-                parts={"eight_mb_per_second": even, "skewed_mb_per_second": one},
+                parts={
+                    "eight_mb_per_second": even,
+                    "skewed_mb_per_second": one,
+                    "eight_cpu_seconds_per_gb": _cpu_per_gb(best[f"{way}_eight"]),
+                    "skewed_cpu_seconds_per_gb": _cpu_per_gb(best[f"{way}_skewed"]),
+                },
             )
         )
     return outcomes
+
+
+def _cpu_per_gb(found: Found) -> float:
+    return 1000 * float(found["cpu_seconds"]) / float(found["mb"])
