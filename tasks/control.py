@@ -125,8 +125,8 @@ def cancel(shard: str, reason: str = "cancelled by an operator") -> Cancelled:
     return Cancelled(name, found.runs, tuple(waited))
 
 
-def retry_failed() -> list[Enqueued]:
-    """Enqueues every configured shard whose last run failed and that is neither running nor waiting. Raises
+def find_failed() -> list[str]:
+    """Every configured shard whose last run failed and that is neither running nor waiting. Raises
     ``RedisUnavailable``."""
     settings = config.load()
     names = [shard.name for shard in settings.shard]
@@ -138,7 +138,12 @@ def retry_failed() -> list[Enqueued]:
         busy |= {message.shard for message in broker.waiting(channel, SHARED_QUEUE)}
         busy |= {parked.message.shard for parked in parking.parked(channel)}
         busy |= {held.message.shard for held in broker.taken(channel)}
-    return [Enqueued(name, enqueue(name)) for name in failed if name not in busy]
+    return [name for name in failed if name not in busy]
+
+
+def retry_failed() -> list[Enqueued]:
+    """Enqueues what ``find_failed`` finds."""
+    return [Enqueued(name, enqueue(name)) for name in find_failed()]
 
 
 def waiting() -> dict[str, str]:

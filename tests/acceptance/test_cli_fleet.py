@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import select
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,8 +137,17 @@ def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet, rece
     assert outcome["hint"]
     assert "1 of 1 runs failed: maria/b" in done.stderr
     wait_until(lambda: receiver.texts, 60, "the webhook was told")
-    fleet.project.json("run", OTHER, "--wait")
+    (entry,) = fleet.project.json("retry", "--failed", "--dry-run")
+    assert (entry["shard"], entry["what"]) == (OTHER, "would be enqueued")
+    (retried,) = fleet.project.json("retry", "--failed", "--wait")
+    assert (retried["shard"], retried["state"]) == (OTHER, "SUCCESS")
+    assert fleet.project.json("retry", "--failed") == []
     wait_until(lambda: len(receiver.texts) > 1, 60, "the webhook was told of the recovery")
+    failed_run = fleet.project.json("show", OTHER)["history"][1]["run"]
+    log = fleet.project.tidemark("logs", OTHER, "--run", failed_run, "--json", "--level", "error").stdout.splitlines()
+    (line,) = [line for line in map(json.loads, log) if line["step"] == "catchup"]
+    assert (line["shard"], line["run"], line["node"], line["level"]) == (OTHER, failed_run, "node1@test", "ERROR")
+    assert "127.0.0.1:1" in line["message"]
     shown = fleet.project.json("show", OTHER)
     assert [run["state"] for run in shown["history"]][:2] == ["succeeded", "failed"]
     assert shown["history"][1]["place"].startswith("tidemark/")
@@ -159,6 +174,68 @@ def test_a_shard_is_shown_with_its_runs_and_backups(fleet: Fleet) -> None:
         assert word in text
 
 
+def test_a_run_is_watched_from_its_first_line_to_its_last(fleet: Fleet) -> None:
+    """Started for all, by nobody else; seen by status within two seconds; its log followed to the end."""
+    assert fleet.project.tidemark("run").returncode == 2
+    plan = fleet.project.json("run", "--all", "--dry-run")
+    assert [(entry["shard"], entry["running"]) for entry in plan] == [(SHARD, False), (OTHER, False)]
+    number = {view["shard"]: view["newest"]["number"] for view in fleet.project.json("status")}
+
+    done = fleet.project.tidemark("run", "--all", "--wait")
+    after = {view["shard"]: view for view in fleet.project.json("status")}
+
+    assert done.returncode == 0, done.stderr
+    assert f"{SHARD}: SUCCESS" in done.stderr
+    assert "(2 of 2)" in done.stderr
+    for shard in (SHARD, OTHER):
+        assert after[shard]["newest"]["number"] == number[shard] + 1
+        assert (after[shard]["state"], after[shard]["running"]) == ("idle", None)
+    lines = fleet.project.tidemark("logs", SHARD, "--follow").stdout
+    for step in ("restore", "catchup", "stop", "upload"):
+        assert f" {step:<8} node1@test   begins" in lines
+    assert fleet.project.tidemark("logs", SHARD, "--run", "20200101T000000Z-00000000").returncode == 1
+
+
+def test_status_can_be_watched_on_a_terminal(fleet: Fleet) -> None:
+    main, worker = pty.openpty()
+    process = subprocess.Popen(
+        fleet.project.command("status", "--watch", "--interval", "0.2"),
+        env=fleet.project.environment() | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+        stdin=worker,
+        stdout=worker,
+        stderr=worker,
+    )
+    os.close(worker)
+    seen = bytearray()
+
+    def shown() -> bool:
+        if select.select([main], [], [], 0.1)[0]:
+            seen.extend(os.read(main, 65536))
+        return seen.count(b"tidemark status,") >= 2 and SHARD.encode() in seen
+
+    def ended() -> bool:
+        _drain(main)
+        return process.poll() is not None
+
+    try:
+        wait_until(shown, 60, "the table was drawn twice")
+        process.send_signal(signal.SIGINT)
+        wait_until(ended, 30, "it ends with Ctrl-C")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
+    assert process.returncode == 0
+    assert fleet.project.tidemark("status", "--watch", "--json").returncode == 2
+
+
+def _drain(terminal: int) -> None:
+    """A terminal that nobody reads would stop whoever writes to it."""
+    with contextlib.suppress(OSError):
+        while select.select([terminal], [], [], 0)[0]:
+            os.read(terminal, 65536)
+
+
 def test_the_nodes_say_what_they_are(fleet: Fleet) -> None:
     # A test before this one may have emptied Redis; the node says again that it is there.
     wait_until(lambda: fleet.project.json("nodes"), 60, "the node gives a sign of life")
@@ -168,7 +245,7 @@ def test_the_nodes_say_what_they_are(fleet: Fleet) -> None:
     assert node["version"]
     assert 0 < node["scratch_free"] < node["scratch_total"]
     assert node["scratch"] == str(fleet.project.scratch)
-    assert "1 nodes, 0 busy" in fleet.project.tidemark("nodes").stdout
+    assert "1 node, 0 busy" in fleet.project.tidemark("nodes").stdout
 
 
 def test_without_redis_the_error_is_clear(fleet: Fleet, tmp_path: Path) -> None:

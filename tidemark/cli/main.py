@@ -20,12 +20,14 @@ from tidemark.cli import (
     exporter,
     janitor,
     keys,
+    logs,
     mirror,
     nodes,
     notify,
     plan,
     prune,
     restore,
+    retry,
     run,
     shards,
     show,
@@ -62,6 +64,8 @@ Examples:
   tidemark config check                      is everything in place?
   tidemark backup commerce/-80               back up one shard, here and now
   tidemark run commerce/-80 --wait           have the fleet do it
+  tidemark status                            is every shard safe, and what is running?
+  tidemark show commerce/-80                 all about this one
   tidemark backups commerce/-80              what there is
   tidemark verify commerce/-80               is it still what was stored?
   tidemark restore commerce/-80 --to /srv/restored
@@ -89,12 +93,14 @@ for command in (
     exporter.command,
     janitor.command,
     keys.group,
+    logs.command,
     mirror.command,
     nodes.command,
     notify.command,
     plan.command,
     prune.command,
     restore.command,
+    retry.command,
     run.command,
     shards.command,
     show.command,

@@ -64,7 +64,9 @@ def command(as_json: bool) -> None:
         _print(lines, views)
     busy = sum(1 for line in lines if line.there and line.run)
     there = sum(1 for line in lines if line.there)
-    facts.print(f"{there} nodes, {busy} busy; {waiting} shards wait for a node", soft_wrap=True)
+    nodes_there = "1 node" if there == 1 else f"{there} nodes"
+    wait = "1 shard waits" if waiting == 1 else f"{waiting} shards wait"
+    facts.print(f"{nodes_there}, {busy} busy; {wait} for a node", soft_wrap=True)
 
 
 def join(nodes: list[Node], runs: list[RunRecord]) -> list[Line]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -213,7 +214,10 @@ def _print_runs(history: Sequence[RunFigures]) -> None:
             *([figures.node.partition("@")[0]] if steps else []),
             _what(figures),
         )
-    facts.print(made, width=_width())
+    if facts.is_terminal:
+        facts.print(made)
+    else:
+        Console(highlight=False, width=_width()).print(made)
 
 
 def _width() -> int:

@@ -5,6 +5,7 @@ from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, Re
 from tidemark.config.flower import FlowerSettings
 from tidemark.config.limits import FleetSettings, LimitSettings
 from tidemark.config.load import ENVIRONMENT_VARIABLE, FALLBACK_PATH, config_path, current, load
+from tidemark.config.logs import LogSettings
 from tidemark.config.metrics import MetricsSettings
 from tidemark.config.repository import RepositorySettings
 from tidemark.config.settings import Settings
@@ -19,6 +20,7 @@ __all__ = [
     "FleetSettings",
     "FlowerSettings",
     "LimitSettings",
+    "LogSettings",
     "MetricsSettings",
     "NodeSettings",
     "RedisSettings",

@@ -11,6 +11,7 @@ from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings
 from tidemark.config.flower import FlowerSettings
 from tidemark.config.limits import FleetSettings, LimitSettings
+from tidemark.config.logs import LogSettings
 from tidemark.config.metrics import MetricsSettings
 from tidemark.config.repository import KEY_KEYS, RepositorySettings
 from tidemark.config.shard import ShardSettings
@@ -30,6 +31,7 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
     alert: AlertSettings = AlertSettings()
+    logs: LogSettings = LogSettings()
     flower: FlowerSettings = FlowerSettings()
     metrics: MetricsSettings = MetricsSettings()
     shard: tuple[ShardSettings, ...] = Field(min_length=1)

@@ -10,6 +10,7 @@
     tidemark:shard:<shard>     hash    the shard's metrics (metrics.py)                         for ever
     tidemark:counts:<shard>    hash    what only rises, for Prometheus (counters.py)            for ever
     tidemark:counts:<keyspace> hash    the same: how long steps took                            for ever
+    tidemark:log:<run-id>      stream  the run's newest log lines (logs.py)                     14 days
     tidemark:incidents         hash    what people were told of each shard (incidents.py)       for ever
     tidemark:delivery          string  how the last telling went                                for ever
     tidemark:telling           string  who is telling just now                                  120 s
@@ -47,6 +48,10 @@ def run(run_id: str) -> str:
 
 def runs(shard: str) -> str:
     return f"{PREFIX}runs:{shard}"
+
+
+def log(run_id: str) -> str:
+    return f"{PREFIX}log:{run_id}"
 
 
 def history(shard: str) -> str:
