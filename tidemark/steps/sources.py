@@ -37,14 +37,14 @@ class Found:
 def primary(shard: ShardSettings, config_path: Path) -> mysql.Endpoint:
     """Where the shard's primary is at this moment, with the account as it is at this moment: the configuration and
     the password's file are read again. Raises ``PrimaryUnclear``."""
-    now = config.load(config_path).find_shard(shard.name)
+    now = config.current(config_path).find_shard(shard.name)
     return mysql.find_primary(_endpoints(now, StaticTopology(config_path).servers(shard.name).candidates), now.flavour)
 
 
 def find(shard: ShardSettings, config_path: Path) -> Found:
     """The source that the configuration asks for at this moment. Raises ``SourceUnfit`` when that is a replica and
     none replicates closely enough."""
-    now = config.load(config_path).find_shard(shard.name)
+    now = config.current(config_path).find_shard(shard.name)
     if now.source == "primary":
         return Found(primary(now, config_path))
     candidates = _endpoints(now, StaticTopology(config_path).servers(shard.name).replicas)
