@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from sandbox import processes
 from sandbox.ports import free_port
@@ -60,6 +62,17 @@ class Flower:
             return answer.status, answer.read().decode(errors="replace")
         finally:
             connection.close()
+
+    def facts(self, path: str) -> Any:
+        """What an answer holds as JSON."""
+        status, text = self.read(path)
+        assert status == 200, text
+        return json.loads(text)
+
+    @property
+    def url(self) -> str:
+        """Where it is, for a browser."""
+        return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
         """Ends it."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime
+from typing import Any
 
 from tasks import control
 from tidemark import config, fleet
 from tidemark.config import Settings
-from tidemark.fleet import history, metrics, nodes
+from tidemark.fleet import history, metrics, nodes, records
 from tidemark.fleet.health import Limits
 from tidemark.web import board, story
 from tidemark.web.board import Value
@@ -52,10 +53,11 @@ class Source:
         with self._lock:
             if time.monotonic() - self._asked > FRESH:
                 with fleet.connect(settings.redis) as client:
+                    waiting = _waiting(client)
                     views = metrics.views(client, [shard.name for shard in settings.shard])
                     self._nodes = len(nodes.alive(client))
                 self._at = board.now()
-                self._journal.update(board.rows(views, limits, self._at, waiting=control.waiting()))
+                self._journal.update(board.rows(views, limits, self._at, waiting=waiting))
                 self._asked = time.monotonic()
             return Fleet(at=self._at, nodes=self._nodes, limits=limits, changes=self._journal.since(mark))
 
@@ -69,12 +71,13 @@ class Source:
         settings = self.settings()
         configured = settings.find_shard(name)
         with fleet.connect(settings.redis) as client:
+            waiting = _waiting(client).get(configured.name)
             (view,) = metrics.views(client, [configured.name])
             runs = history.runs(client, configured.name)
-        return story.tell(
-            view,
-            runs,
-            Limits.of(settings),
-            board.now(),
-            waiting=control.waiting().get(configured.name),
-        )
+        return story.tell(view, runs, Limits.of(settings), board.now(), waiting=waiting)
+
+
+def _waiting(client: Any) -> dict[str, str]:
+    """What the shards wait for whose run was asked for and has not begun its first step."""
+    begun = {run.shard: f"{run.node} to begin" for run in records.open_runs(client)}
+    return begun | control.waiting()

@@ -27,7 +27,7 @@ if (!FILTERS.some(([key]) => key === chosen.filter)) chosen.filter = "all";
 /** A shard's row of the table, made once and refreshed where it changed. */
 class Line {
   constructor(shard) {
-    this.link = element("a", { href: shardAddress(shard), class: "tm-name" }, shard);
+    this.link = element("a", { href: shardAddress(shard), class: "tm-name", title: shard }, shard);
     this.state = element("span", { class: "tm-state" });
     this.age = element("span");
     this.number = element("span", { class: "tm-quiet" });

@@ -69,7 +69,8 @@ function tick() {
   if (!newest) return;
   const { row, limits } = newest;
   now.show(row);
-  const verdict = row.why.length ? `${WORDS[row.health]}: ${row.why.join("; ")}` : "fine: within its limits";
+  const why = row.why.filter((reason) => !reason.includes(" failed")); // that is told below, as a whole
+  const verdict = row.why.length ? [WORDS[row.health], why.join("; ")].filter(Boolean).join(": ") : "fine: within its limits";
   if ($("verdict").textContent !== verdict) $("verdict").replaceChildren(element("span", { class: "tm-state" }, verdict));
   const facts = [
     ["newest backup", row.finished_at ? ago(row.finished_at) : "none", row.number ? `no. ${row.number}, ${moment(row.finished_at)}` : ""],
