@@ -168,7 +168,9 @@ def parse(channel: Any, raw: bytes | str, queue: str) -> Message | None:
     """A message as it stands in Redis; None for what is no task of Celery's second protocol."""
     text = raw.encode() if isinstance(raw, str) else raw
     try:
-        message = channel.message_to_python(json.loads(text))
+        content = json.loads(text)
+        priority = int(channel._get_message_priority(content, reverse=False))
+        message = channel.message_to_python(content)
         args, kwargs, embed = message.payload
         headers = message.headers
         later = tuple(str(step["options"]["task_id"]) for step in (embed or {}).get("chain") or ())
@@ -180,7 +182,7 @@ def parse(channel: Any, raw: bytes | str, queue: str) -> Message | None:
             kwargs=dict(kwargs),
             later=later,
             queue=queue,
-            priority=int(channel._get_message_priority(json.loads(text), reverse=False)),
+            priority=priority,
             raw=text,
         )
     except (ValueError, KeyError, TypeError):

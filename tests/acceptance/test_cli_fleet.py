@@ -252,7 +252,7 @@ def test_without_redis_the_error_is_clear(fleet: Fleet, tmp_path: Path) -> None:
     url = fleet.project.sections["redis"]["url"]
     fleet.project.set("redis", url="redis://127.0.0.1:1/0")
     try:
-        for words in (["run", SHARD], ["status"]):
+        for words in (["run", SHARD], ["status"], ["cancel", SHARD], ["janitor", "--dry-run"]):
             done = fleet.project.tidemark(*words)
             assert done.returncode == 1
             assert "127.0.0.1:1" in done.stderr

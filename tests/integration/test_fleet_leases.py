@@ -188,6 +188,21 @@ def test_the_guard_of_a_run_that_lost_its_lease_raises_and_goes_on_raising(clien
         assert lost()
 
 
+def test_a_loop_that_only_looks_hears_of_a_lost_lease_from_the_thread_that_renews_it(client: redis.Redis) -> None:
+    with fleet.Lease(client, SHARD, "a", node="n", step="restore", ttl=0.4) as lease:
+        lease.check()
+        leases.raise_fence(client, SHARD)
+
+        def heard() -> bool:
+            try:
+                lease.check()
+            except LeaseLost:
+                return True
+            return False
+
+        wait_until(heard, 10, "the loss is known")
+
+
 def test_the_guard_lets_a_run_go_on_while_redis_is_away_and_ends_it_when_that_takes_too_long(
     server: RedisServer, client: redis.Redis
 ) -> None:
