@@ -13,6 +13,7 @@ from tidemark import files
 from tidemark.errors import DiskFull, RunError
 from tidemark.files import NO_ROOM
 from tidemark.repository.manifest import Body, File
+from tidemark.repository.syncing import Syncer
 
 _ZEROS = bytes(1 << 20)
 
@@ -20,8 +21,9 @@ _ZEROS = bytes(1 << 20)
 class OpenFile:
     """A file that is being restored; errors of the operating system name it."""
 
-    def __init__(self, target: Target, descriptor: int, keep: bool) -> None:
+    def __init__(self, target: Target, path: Path, descriptor: int, keep: bool) -> None:
         self._target = target
+        self._path = path
         self._descriptor = descriptor
         self._keep = keep
 
@@ -29,10 +31,12 @@ class OpenFile:
         return os.pread(self._descriptor, length, offset)
 
     def write(self, offset: int, content: memoryview) -> None:
+        count = len(content)
         while content:
             written = os.pwrite(self._descriptor, content, offset)
             content = content[written:]
             offset += written
+        self._target.wrote(self._path, count)
 
     def make_zero(self, offset: int, length: int) -> None:
         """A new file is zeros already; one that was there is written to only where it is not."""
@@ -48,6 +52,7 @@ class Target:
         self.reuse = reuse
         """Whether files that are there may hold some of the backup already."""
         self._durable = durable
+        self._syncer = Syncer()
 
     def prepare(self, body: Body) -> None:
         """Makes every folder and every file, in its full length and without content."""
@@ -71,13 +76,19 @@ class Target:
         with self._translated():
             descriptor = os.open(self._folder / path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
-                yield OpenFile(self, descriptor, self.reuse)
+                yield OpenFile(self, self._folder / path, descriptor, self.reuse)
             finally:
                 os.close(descriptor)
+
+    def wrote(self, path: Path, count: int) -> None:
+        """Bytes were written to a file: with ``durable`` they are sent on their way to the disk."""
+        if self._durable:
+            self._syncer.note(path, count)
 
     def finish(self, body: Body) -> None:
         """Sets the modes; with ``durable``, returns once everything is on disk."""
         with self._translated():
+            self._syncer.wait()
             for file in body.files:
                 path = self._folder / file.path
                 if self._durable:
