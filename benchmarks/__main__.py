@@ -63,10 +63,7 @@ def main() -> None:
         return
     if unknown := set(given.figure) - FIGURES.keys():
         parser.error(f"there is no figure {', '.join(sorted(unknown))}; --list tells what there is")
-    outcomes = measure_all(given)
-    if given.json:
-        keep(given.json, outcomes, given)
-    show(outcomes)
+    show(measure_all(given))
 
 
 def measure_all(given: argparse.Namespace) -> list[Outcome]:
@@ -80,6 +77,8 @@ def measure_all(given: argparse.Namespace) -> list[Outcome]:
             found = FIGURES[name](Bench(datasets, folder, given.threads, given.rounds))
             shutil.rmtree(folder, ignore_errors=True)
             outcomes += found
+            if given.json:
+                keep(given.json, found, given)  # at once: what comes next may take an hour, or fail
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return outcomes

@@ -100,8 +100,8 @@ def sealing(folder: Path, files: Iterable[str], threads: int) -> float:
     return seconds_of(lambda: in_threads(pieces(folder, files), threads, make))
 
 
-def opening(folder: Path, files: Iterable[str], threads: int) -> float:
-    """Seconds to decrypt and decompress every byte from memory, keeping nothing."""
+def opening(folder: Path, files: Iterable[str], threads: int) -> tuple[float, float]:
+    """Seconds, and CPU seconds, to decrypt and decompress every byte from memory, keeping nothing."""
     sealed: list[object] = []
 
     def prepare() -> Callable[[object], None]:
@@ -118,7 +118,9 @@ def opening(folder: Path, files: Iterable[str], threads: int) -> float:
 
         return work
 
-    return seconds_of(lambda: in_threads(sealed, threads, make))
+    cpu = time.process_time()
+    seconds = seconds_of(lambda: in_threads(sealed, threads, make))
+    return seconds, time.process_time() - cpu
 
 
 def writing(target: Path, size: int, threads: int, *, sync: bool) -> float:
