@@ -8,7 +8,7 @@ import redis
 
 from tidemark.fleet.connection import translated
 
-_PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
+PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 """The transport has a list per step of priority; the most urgent one goes by the queue's plain name."""
 
 
@@ -17,8 +17,8 @@ def lengths(client: redis.Redis, queues: Iterable[str]) -> dict[str, int]:
     names = list(queues)
     with translated(client), client.pipeline(transaction=False) as pipe:
         for name in names:
-            for priority in _PRIORITIES:
+            for priority in PRIORITIES:
                 pipe.llen(f"{name}{priority}")
         answers: list[int] = pipe.execute()
-    size = len(_PRIORITIES)
+    size = len(PRIORITIES)
     return {name: sum(answers[size * i : size * (i + 1)]) for i, name in enumerate(names)}
