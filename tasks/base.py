@@ -254,10 +254,21 @@ class StepTask(FleetTask):
         fleet.persist(lambda: metrics.succeed(client, shard, skipped=result.skipped))
         state: records.EndState = "skipped" if result.skipped else "succeeded"
         fleet.persist(lambda: records.close(client, run_id, state, skipped=result.skipped, result=value))
-        fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=record.fence))
+        self._leave(record)
         turns.try_to_make_room(client, self.settings())
         self.tell_soon(over=shard)
         return value
+
+    def _leave(self, record: RunRecord) -> None:
+        """Last of all, when the run's record says how it ended: a node that is killed before it did that goes on with
+        what the folder says, and one that is killed here comes here again."""
+        fleet.persist(lambda: fleet.leases.release(self.redis(), record.shard, record.run, fence=record.fence))
+        for folder, left in steps.runs_on_disk(self.settings()):
+            if folder.name == record.run and (left is None or left.node_id == self.node):
+                try:
+                    steps.cleanup.run(folder)
+                except RunError as error:
+                    log.error("%s; the backup is complete", error)
 
     def _failed(self, run: steps.Run, step: str, error: Exception) -> None:
         """Notes what happened; the cleanup, which Celery calls next, does the rest."""
@@ -273,6 +284,7 @@ class StepTask(FleetTask):
         if record.state not in records.ENDED_WELL:
             self._drop(record)
         log.info("%s: run %s has ended already; nothing to do", record.shard, record.run)
+        self._leave(record)
         return record.result or {"shard": record.shard, "run": record.run}
 
     def _drop(self, record: RunRecord) -> NoReturn:

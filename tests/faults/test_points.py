@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 
 from sandbox import processes
 from tests.faults import table
-from tests.faults.blows import BLOWS, Blow
+from tests.faults.blows import BLOWS, MAY_FAIL, Blow, private_server
 from tests.faults.stage import SHARDS, STEPS, Point, Stage
 from tests.support.waiting import wait_until
 
@@ -29,6 +29,10 @@ class Shared:
     folder: Path
     stage: Stage | None = None
     made: int = 0
+    first_copy: dict[str, list[str]] = field(default_factory=dict)
+    """The names of the points of a first copy's restore step, by the shard that was copied."""
+    names: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """The names of the points of a step that nothing disturbs, by shard and step."""
 
     def get(self) -> Stage:
         if self.stage is None:
@@ -38,7 +42,9 @@ class Shared:
             self.stage = Stage(folder).__enter__()
             for shard in SHARDS:
                 self.stage.run_well(shard)
+                self.first_copy[shard] = self.stage.points("restore", shard)
                 self.stage.run_well(shard)
+                self.names |= {(shard, step): self.stage.points(step, shard) for step in STEPS}
         return self.stage
 
     def drop(self) -> None:
@@ -89,7 +95,7 @@ def cases() -> list[Case]:
             Case(blow, step, SHARDS[1 if i % 5 == 1 else 0], blow.place(step, i / max(1, blow.count(step) - 1)))
             for blow in BLOWS
             for step in blow.steps
-            for i in range(blow.count(step))
+            for i in range(table.done(blow.name, step), blow.count(step))
         ]
         return everything[part - 1 :: parts]
     chosen = []
@@ -108,7 +114,7 @@ def test_a_run_that_is_struck_is_recovered(shared: Shared, case: Case) -> None:
     with whole(shared) as stage:
         if case.blow.name == "scratch disk full" and not stage.full_disk:
             pytest.skip("only root can mount a small disk")
-        names = stage.points(case.step, case.shard)
+        names = shared.names[case.shard, case.step]
         strike(stage, case.blow, case.shard, case.step, 1 + round(case.place * (len(names) - 1)))
 
 
@@ -136,6 +142,21 @@ def strike(stage: Stage, blow: Blow, shard: str, step: str, at: int) -> None:
     )
 
 
+FIRST = Blow("`kill -9` of the private mysqld in a first copy", private_server, MAY_FAIL, ("restore",))
+
+
+@pytest.mark.parametrize("number", range(table.done(FIRST.name, "restore") if table.FULL else 9, 10))
+def test_a_first_copy_whose_server_is_killed_is_made_anew(shared: Shared, number: int) -> None:
+    with whole(shared) as stage:
+        like = SHARDS[1 if number % 5 == 1 else 0]
+        shard = f"{like.split('/')[0]}/new{number}"
+        stage.add_shard(shard)
+        last = len(shared.first_copy[like]) - 1
+        share = number / 9 if table.FULL else random.Random(os.environ.get("SEED", "1")).random()
+        strike(stage, FIRST, shard, "restore", 1 + round((0.55 + 0.45 * share) * last))
+        stage.check_newest(shard)
+
+
 BEAT, CLOCK = "`kill -9` of beat, a second one stands by", "the node's clock jumps by three hours"
 CYCLE = 8
 """Seconds of beat's cycle."""
@@ -159,7 +180,7 @@ def test_beats_that_are_killed_miss_no_cycle_and_double_none(shared: Shared) -> 
             stage.start_beat(beat, shard, f"{CYCLE}s")
         kills = 0
         for step, place in spread(BEAT, 10):
-            names = stage.points(step, shard)
+            names = shared.names[shard, step]
             stage.write(shard)
             stage.hold(shard, step, 1 + round(place * (len(names) - 1)))
             point = stage.wait_held()
@@ -183,11 +204,12 @@ def test_beats_that_are_killed_miss_no_cycle_and_double_none(shared: Shared) -> 
 def sent(stage: Stage, beat: str) -> list[float]:
     """When a beat has sent its shard out, seconds since the epoch; in order."""
     lines = [line for line in stage.fleet.text(beat).splitlines() if "Sending due task backup" in line]
-    return [datetime.strptime(line[1:24], "%Y-%m-%d %H:%M:%S,%f").replace(tzinfo=UTC).timestamp() for line in lines]
+    return [datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").replace(tzinfo=UTC).timestamp() for line in lines]
 
 
 @pytest.mark.timeout(900)
 def test_a_clock_that_jumps_spoils_nothing(shared: Shared) -> None:
+    """A store refuses requests whose time is wrong; when the clock is right again, the next run ends well."""
     with whole(shared) as stage, stage.moved_clock() as jump:
 
         @contextlib.contextmanager
@@ -198,8 +220,8 @@ def test_a_clock_that_jumps_spoils_nothing(shared: Shared) -> None:
             jump("+0")
 
         for step, place in spread(CLOCK, 2):
-            names = stage.points(step, SHARDS[0])
-            strike(stage, Blow(CLOCK, strike_the_clock), SHARDS[0], step, 1 + round(place * (len(names) - 1)))
+            names = shared.names[SHARDS[0], step]
+            strike(stage, Blow(CLOCK, strike_the_clock, MAY_FAIL), SHARDS[0], step, 1 + round(place * (len(names) - 1)))
 
 
 def test_the_next_cycle_of_every_shard_ends_well(shared: Shared) -> None:
@@ -211,5 +233,6 @@ def test_the_next_cycle_of_every_shard_ends_well(shared: Shared) -> None:
 
 def test_the_page_says_what_was_tried(shared: Shared) -> None:
     wanted = {(blow.name, step): blow.count(step) for blow in BLOWS for step in blow.steps}
+    wanted |= {(FIRST.name, "restore"): FIRST.count("restore")}
     wanted |= {(BEAT, step): 10 for step in STEPS} | {(CLOCK, step): 2 for step in STEPS}
     table.check(wanted, STEPS)

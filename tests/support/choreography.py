@@ -97,8 +97,6 @@ def _fake(step: str, kind: type[Result]) -> Any:
             facts |= {"stored_bytes": 10}
         result = run.record(kind(**facts))
         _note(run, step, "ends")
-        if step == "upload":
-            steps.cleanup.run(run.folder)
         return result
 
     return run

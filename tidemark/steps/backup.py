@@ -47,6 +47,7 @@ def run(
             cleanup.run(run.folder)
             _discard(settings, shard_name, run.id)
             raise
+        cleanup.run(run.folder)
         finished(result)
         return result
 

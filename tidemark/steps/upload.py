@@ -1,4 +1,4 @@
-"""Upload: from a cold data folder to a committed full backup, then pruning and a clean node."""
+"""Upload: from a cold data folder to a committed full backup, then pruning and mirroring."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tidemark.errors import BackupConflict, TidemarkError
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository import Backup, Facts, Limits, ShardRepository
-from tidemark.steps import cleanup, kept, limits, mirror, rooms
+from tidemark.steps import kept, limits, mirror, rooms
 from tidemark.steps.pages import PageInspector
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps.run import Guard, Known, Run, Seen, always
@@ -24,7 +24,8 @@ def run(
     guard: Guard = always,
     living_runs: frozenset[str] = frozenset(),
 ) -> UploadResult:
-    """Returns only after the manifest can be read back. ``living_runs`` are other runs whose packs must stay."""
+    """Returns only after the manifest can be read back. ``living_runs`` are other runs whose packs must stay. The run's
+    folder stays until whoever called has noted the result: asked again, the step tells it from there."""
     if done := run.recall(UploadResult):
         return done
     began = time.monotonic()
@@ -58,7 +59,6 @@ def run(
     run.record(result := result.model_copy(update={"seconds": round(time.monotonic() - began, 3)}))
     if result.number is not None:
         kept.keep(run, run.folder / "data", result.number)
-    cleanup.run(run.folder)
     return result
 
 

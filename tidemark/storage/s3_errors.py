@@ -19,7 +19,6 @@ _DENIED = frozenset(
         "SignatureDoesNotMatch",
         "ExpiredToken",
         "InvalidToken",
-        "RequestTimeTooSkewed",
         "AuthorizationHeaderMalformed",
         "KMS.DisabledException",
         "KMS.NotFoundException",
@@ -91,6 +90,9 @@ def _answered(error: Exception, url: str, what: str, right: str) -> StorageError
         return StorageFull(f"{url}: no room for {what}: {said}")
     if code in _BUSY or status in {429, 500, 502, 503, 504}:
         return StorageUnavailable(f"{url} cannot serve {what} now: {code}: {said}")
+    if code == "RequestTimeTooSkewed":
+        hint = "this machine's clock is wrong: set it (NTP); a store takes no request whose time is minutes off"
+        return AccessDenied(f"{url}: {what} is refused: {code}: {said}", hint)
     if code in _DENIED or status in {401, 403}:
         return AccessDenied(f"{url}: {what} is refused: {code}: {said}", f"allow this account {right} there")
     return StorageError(f"{url}: {what} failed: {code}: {said}")
