@@ -141,8 +141,9 @@ class Journal:
                                 self._where.setdefault(key, []).append(offset)
                         waiting = []
                     else:
-                        waiting.append(((str(entry["file"]), int(entry["segment"])), at))
-                except (ValueError, KeyError, TypeError):
+                        note = self._read_note(entry)  # whoever reads it later must be able to rely on it
+                        waiting.append(((note.path, note.segment), at))
+                except (ValueError, KeyError, TypeError, OverflowError):
                     break
                 at += len(line)
                 if not waiting:
@@ -157,7 +158,13 @@ class Journal:
         with self._path.open("rb") as stream:
             for offset in offsets:
                 stream.seek(offset)
-                entry = json.loads(stream.readline())
-                pack, number, start, length, raw = entry["frame"]
-                frame = FrameRef(PackName(self._run_id, pack), number, start, length, raw)
-                yield FrameNote(path, segment, frame, tuple(entry["blocks"]), bytes.fromhex(entry["digests"]))
+                yield self._read_note(json.loads(stream.readline()))
+
+    def _read_note(self, entry: Any) -> FrameNote:
+        """A line as ``add`` writes it. ``ValueError``, ``KeyError``, ``TypeError`` or ``OverflowError`` for another."""
+        pack, number, start, length, raw = map(int, entry["frame"])
+        blocks, digests = tuple(map(int, entry["blocks"])), bytes.fromhex(entry["digests"])
+        if min(pack, number, start, length, raw, *blocks) < 0 or not blocks or len(digests) != 16 * len(blocks):
+            raise ValueError("not a frame that this upload has stored")
+        frame = FrameRef(PackName(self._run_id, pack), number, start, length, raw)
+        return FrameNote(str(entry["file"]), int(entry["segment"]), frame, blocks, digests)
