@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Literal
 
 from rich import box
@@ -31,16 +32,24 @@ BAR, SHORT_BAR = 10, 6
 """Columns of a progress bar on a wide terminal and on one of 80 columns."""
 
 _UUID = re.compile(r"([0-9a-f]{4})[0-9a-f]{4}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UNITS = {"transactions": "trx"}
 _STEPS = {"restore": "restore", "catchup": "catch-up", "stop": "stop", "upload": "upload"}
 
 
-def table(views: Sequence[ShardView], *, width: int, limits: Limits | None = None) -> Table:
+def table(
+    views: Sequence[ShardView],
+    *,
+    width: int,
+    limits: Limits | None = None,
+    waiting: Mapping[str, str] = MappingProxyType({}),
+) -> Table:
     """Each shard on one line of at most ``width`` columns; facts are left out, the least important first, until it
-    fits."""
+    fits. ``waiting`` is what shards wait for; empty for a free node."""
     columns = _columns(views, limits, datetime.now(UTC))
     rows = {name: [column.cell(view) for view in views] for name, column in columns.items()}
     widths = {name: max([len(name), *(cell_len(text.plain) for text in texts)]) for name, texts in rows.items()}
-    happening = [_now(view, BAR if width >= WIDE else SHORT_BAR) for view in views]
+    bar = BAR if width >= WIDE else SHORT_BAR
+    happening = [_now(view, bar, waiting.get(view.shard)) for view in views]
     longest = max((cell_len(text.plain) for text in happening), default=0)
     enough = min(max(longest, LEAST), ENOUGH)
     shown = list(columns)
@@ -140,9 +149,11 @@ def _mirrors(view: ShardView) -> Text:
     return text
 
 
-def _now(view: ShardView, bar: int) -> Text:
+def _now(view: ShardView, bar: int, waiting: str | None) -> Text:
     running = view.running
     if running is None:
+        if waiting is not None:
+            return Text(f"waiting: {waiting}" if waiting else "waiting for a node", "cyan")
         if view.last_error:
             ago = brief((datetime.now(UTC) - view.last_error.at).total_seconds())
             first = " ".join(view.last_error.message.partition("\nHINT: ")[0].split())
@@ -169,7 +180,11 @@ def moving(step: str, progress: StepProgress, bar: int = BAR) -> Text:
     if progress.eta is not None:
         text.append(f" {brief(progress.eta)} left")
     if progress.rate:
-        rate = f"{size(int(progress.rate))}/s" if progress.unit == "B" else f"{progress.rate:,.0f} {progress.unit}/s"
+        rate = (
+            f"{size(int(progress.rate))}/s"
+            if progress.unit == "B"
+            else f"{progress.rate:,.0f} {_UNITS.get(progress.unit, progress.unit)}/s"
+        )
         text.append(f" {rate}", "dim")
     text.append("".join(f" {word}" for word in (progress.phase, progress.detail) if word), "dim")
     return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tidemark import fleet
-from tidemark.cli.context import common_options, complete_shards, json_option, load_settings
+from tidemark.cli.context import common_options, complete_shards, json_option, load_settings, prepare_celery
 from tidemark.cli.output import console, facts, print_json, size, span
 from tidemark.cli.rescan import rescan as rescan_repository
 from tidemark.cli.selection import select
@@ -47,6 +47,8 @@ class Seen:
     views: list[ShardView]
     nodes: int
     limits: Limits
+    waiting: Mapping[str, str]
+    """Shards that wait for their run, and for what; empty for a free node."""
 
     @property
     def over(self) -> list[str]:
@@ -95,14 +97,14 @@ def command(
     seen = _look(settings, names)
     chosen = _choose(seen, state, sort)
     if as_json:
-        print_json([_as_json(view, seen.limits) for view in chosen])
+        print_json([_as_json(view, seen) for view in chosen])
     elif brief:
         facts.print(_one_line(seen), soft_wrap=True)
     elif facts.is_terminal:
-        facts.print(table(chosen, width=facts.width, limits=seen.limits))
+        facts.print(table(chosen, width=facts.width, limits=seen.limits, waiting=seen.waiting))
         facts.print(_totals(seen), soft_wrap=True)
     else:
-        uncut = table(chosen, width=UNCUT, limits=seen.limits)
+        uncut = table(chosen, width=UNCUT, limits=seen.limits, waiting=seen.waiting)
         Console(highlight=False, width=UNCUT).print(uncut)
         facts.print(_totals(seen), soft_wrap=True)
     if seen.over:
@@ -114,11 +116,17 @@ def command(
 def _look(settings: Settings, names: Sequence[str]) -> Seen:
     with fleet.connect(settings.redis) as client:
         views = fleet.metrics.views(client, names)
-        return Seen(views, len(fleet.nodes.alive(client)), Limits.of(settings))
+        nodes, waits = len(fleet.nodes.alive(client)), fleet.queues.anything_waits(client)
+    if not waits:
+        return Seen(views, nodes, Limits.of(settings), {})
+    prepare_celery()  # which takes a while, so it is asked only when there is something to tell
+    from tasks import control
+
+    return Seen(views, nodes, Limits.of(settings), control.waiting())
 
 
 def _choose(seen: Seen, states: Sequence[str], sort: str) -> list[ShardView]:
-    chosen = [view for view in seen.views if not states or health.state(view, seen.limits) in states]
+    chosen = [view for view in seen.views if not states or health.states(view, seen.limits) & set(states)]
     match sort:
         case "name":
             chosen.sort(key=lambda view: view.shard)
@@ -129,12 +137,14 @@ def _choose(seen: Seen, states: Sequence[str], sort: str) -> list[ShardView]:
     return chosen
 
 
-def _as_json(view: ShardView, limits: Limits) -> dict[str, Any]:
+def _as_json(view: ShardView, seen: Seen) -> dict[str, Any]:
     """Everything that is known, and what follows from it."""
+    limits = seen.limits
     return view.model_dump() | {
         "state": health.state(view, limits),
         "age_seconds": health.age(view),
         "proven_age_seconds": health.proven_age(view),
+        "waiting": seen.waiting.get(view.shard),
         "over_limit": bool(health.over(view, limits)),
         "troubles": [trouble.model_dump() for trouble in health.troubles(view, limits)],
     }
@@ -145,12 +155,13 @@ def _totals(seen: Seen) -> str:
     with_backup = [view.newest for view in views if view.newest]
     running = sum(1 for view in views if view.running)
     failing = sum(1 for view in views if view.failures)
+    waiting = seen.waiting.keys() & {view.shard for view in views if not view.running}
     nodes = "1 node" if seen.nodes == 1 else f"{seen.nodes} nodes"
     return (
         f"{len(with_backup)} of {len(views)} shards have a backup "
         f"({size(sum(newest.bytes for newest in with_backup))}, "
         f"{size(sum(newest.stored_bytes for newest in with_backup))} stored anew by the newest); "
-        f"{running} running, {failing} failing, {len(seen.over)} over the limit; {nodes}"
+        f"{running} running, {len(waiting)} waiting, {failing} failing, {len(seen.over)} over the limit; {nodes}"
     )
 
 
@@ -192,4 +203,5 @@ def _screen(seen: Seen, states: Sequence[str], sort: str) -> Group:
     below = [Text(f"... and {left} more", "dim")] if left > 0 else []
     shown = chosen[: room - len(below)] if left > 0 else chosen
     heading = Text(f"tidemark status, {datetime.now(UTC):%H:%M:%S} UTC", "bold")
-    return Group(heading, table(shown, width=facts.width, limits=seen.limits), *below, Text(_totals(seen), "dim"))
+    drawn = table(shown, width=facts.width, limits=seen.limits, waiting=seen.waiting)
+    return Group(heading, drawn, *below, Text(_totals(seen), "dim"))

@@ -77,6 +77,18 @@ def state(view: ShardView, limits: Limits, now: datetime | None = None) -> State
     return "failed" if view.failures else "idle"
 
 
+def states(view: ShardView, limits: Limits, now: datetime | None = None) -> frozenset[State]:
+    """All that is true of a shard: one that is late and runs is both. ``idle`` is what is none of the others."""
+    found: set[State] = set()
+    if view.running:
+        found.add("running")
+    if over(view, limits, now):
+        found.add("late")
+    if view.failures:
+        found.add("failed")
+    return frozenset(found or {"idle"})
+
+
 def _over(view: ShardView, limits: Limits, now: datetime) -> list[Trouble]:
     newest, proven = age(view, now), proven_age(view, now)
     if view.newest is None or newest is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import redis
 
+from tidemark.fleet import keys
 from tidemark.fleet.connection import translated
 
 PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
@@ -22,3 +23,9 @@ def lengths(client: redis.Redis, queues: Iterable[str]) -> dict[str, int]:
         answers: list[int] = pipe.execute()
     size = len(PRIORITIES)
     return {name: sum(answers[size * i : size * (i + 1)]) for i, name in enumerate(names)}
+
+
+def anything_waits(client: redis.Redis) -> bool:
+    """Whether a request for a run may be waiting: in the shared queue, or over a bound."""
+    with translated(client):
+        return bool(client.hlen(keys.PARKED)) or any(lengths(client, ["backup"]).values())

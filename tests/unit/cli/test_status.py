@@ -108,6 +108,17 @@ def test_an_age_over_its_limit_is_marked_without_colours_as_well() -> None:
     assert "!" not in shown(a_shard(hours=20))
 
 
+def test_a_shard_that_waits_says_for_what() -> None:
+    console = Console(width=120, no_color=True)
+    with console.capture() as capture:
+        waiting = {"commerce/-80": "", "commerce/80-": "a run on host db7 to end"}
+        console.print(table([a_shard(), a_shard("commerce/80-")], width=120, limits=LIMITS, waiting=waiting))
+
+    first, second = capture.get().splitlines()[3:5]
+    assert "waiting for a node" in first
+    assert "waiting: a run on host db7 to end" in second
+
+
 def test_spans_and_positions_are_short() -> None:
     assert [brief(seconds) for seconds in (0, 59, 3600, 93784)] == ["0s", "59s", "1h", "1d 2h"]
     assert short_position(f"{UUID}:1-7,\n{UUID}:1-3") == "3e11…:1-7, 3e11…:1-3"

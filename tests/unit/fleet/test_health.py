@@ -74,3 +74,6 @@ def test_a_shard_in_one_word() -> None:
     assert health.state(a_shard(hours=25), LIMITS, NOW) == "late"
     assert health.state(a_shard(failures=1, last_error=ERROR), LIMITS, NOW) == "failed"
     assert health.state(a_shard(hours=25, running=running), LIMITS, NOW) == "running"
+    both = a_shard(hours=25, running=running, failures=1, last_error=ERROR)
+    assert health.states(both, LIMITS, NOW) == {"running", "late", "failed"}
+    assert health.states(a_shard(), LIMITS, NOW) == {"idle"}
