@@ -50,7 +50,7 @@ CMD ["tidemark", "--help"]
 FROM control AS node
 USER root
 RUN apt-get update \
- && apt-get install -y --no-install-recommends mariadb-server-core mariadb-client-core \
+ && apt-get install -y --no-install-recommends mariadb-server-core mariadb-client \
  && rm -rf /var/lib/apt/lists/* \
  && install -d -o tidemark -g tidemark -m 0750 /var/lib/mysql-files
 COPY --from=mysql /opt/mysql /opt/mysql
