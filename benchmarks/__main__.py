@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="where to work; with room for four times the data")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of each of the eight tables; a million make 2 GB")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured; the best counts")
+    parser.add_argument("--transactions", type=int, default=30_000, help="how many a catch-up has to apply")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="a file that gets the outcomes; those of other figures in it stay")
     given = parser.parse_args()
@@ -74,7 +75,7 @@ def measure_all(given: argparse.Namespace) -> list[Outcome]:
         for name in given.figure or FIGURES:
             print(f"measuring {name}", file=sys.stderr, flush=True)
             folder = work / name
-            found = FIGURES[name](Bench(datasets, folder, given.threads, given.rounds))
+            found = FIGURES[name](Bench(datasets, folder, given.threads, given.rounds, given.transactions))
             shutil.rmtree(folder, ignore_errors=True)
             outcomes += found
             if given.json:

@@ -14,6 +14,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullLocator
 
 MET, MISSED = "#2e7d5b", "#c2553a"
 
@@ -22,7 +23,7 @@ def main() -> None:
     outcomes = json.loads(Path(sys.argv[1]).read_text())["outcomes"]
     folder = Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
-    plt.rcParams["svg.hashsalt"] = "tidemark"  # the same figures make the same file
+    plt.rcParams |= {"svg.hashsalt": "tidemark", "svg.fonttype": "none"}  # the same figures make the same small file
     _targets([o for o in outcomes if o["target"]], folder / "targets.svg")
     _throughput(outcomes, folder / "throughput.svg")
 
@@ -37,7 +38,7 @@ def _targets(outcomes: list[dict[str, Any]], path: Path) -> None:
         axes.text(min(reached, 10.0), place, f" {value:.3g} {outcome['unit']}", va="center", fontsize=7)
     axes.set_yticks(range(len(outcomes)), [_short(o["title"]) for o in reversed(outcomes)], fontsize=7)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
+    _logarithmic(axes, [0.25, 0.5, 1, 2, 4])
     axes.set_xlabel("times the target (the line: exactly on it)", fontsize=8)
     _save(figure, path)
 
@@ -57,9 +58,15 @@ def _throughput(outcomes: list[dict[str, Any]], path: Path) -> None:
     names = sorted(bars, key=lambda name: bars[name])
     axes.barh(names, [bars[name] for name in names], color="#3b6ea5")
     axes.tick_params(labelsize=7)
-    axes.set_xscale("log")
+    _logarithmic(axes, [125, 250, 500, 1000, 2000, 4000])
     axes.set_xlabel("MB/s", fontsize=8)
     _save(figure, path)
+
+
+def _logarithmic(axes: Any, ticks: list[float]) -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=7)
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _short(text: str) -> str:

@@ -33,7 +33,7 @@ def _line(outcome: dict[str, Any]) -> str:
     unit = "" if outcome["unit"] == "x" else f" {outcome['unit']}"
     cpu = _cpu(outcome["parts"])
     return (
-        f"| `{outcome['figure']}` | {outcome['title']} | {outcome['value']:.3g}{unit} | {target} | {met} | "
+        f"| `{outcome['figure']}` | {_what(outcome)} | {outcome['value']:.3g}{unit} | {target} | {met} | "
         f"{'' if cpu is None else f'{cpu:.3g}'} |"
     )
 
@@ -46,6 +46,10 @@ _PAIRS = (
     ("file", "s3"),
     ("theirs", "ours"),
 )
+
+
+def _what(outcome: dict[str, Any]) -> str:
+    return f"{outcome['title']} ({outcome['note']})" if outcome["note"] else str(outcome["title"])
 
 
 def _cpu(parts: dict[str, float]) -> float | None:

@@ -17,8 +17,6 @@ from tidemark.progress import ignore
 from tidemark.steps import bring_back, buffer
 from tidemark.steps.results import StepResult
 
-TRANSACTIONS = 30_000
-"""sysbench's oltp_write_only: four statements each."""
 FOREVER = 1800.0
 """Seconds until a measurement is given up."""
 
@@ -74,7 +72,7 @@ def _catchup(bench: Bench, flavour: Flavour, data: Path) -> list[Outcome]:
             tables=TABLES,
             table_size=rows,
             threads=8,
-            events=TRANSACTIONS,
+            events=bench.transactions,
             time=0,
             rand_type="uniform",
         )
@@ -90,9 +88,9 @@ def _catchup(bench: Bench, flavour: Flavour, data: Path) -> list[Outcome]:
             3.0,
             "more",
             parts={
-                "catchup_tps": TRANSACTIONS / ours,
-                "default_replica_tps": TRANSACTIONS / theirs,
-                "transactions": TRANSACTIONS,
+                "catchup_tps": bench.transactions / ours,
+                "default_replica_tps": bench.transactions / theirs,
+                "transactions": bench.transactions,
             },
         )
     ]
