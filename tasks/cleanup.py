@@ -7,6 +7,7 @@ import logging
 from typing import Literal
 
 from celery.result import AsyncResult
+from celery.states import REVOKED, SUCCESS
 
 from tasks import app, logs, turns
 from tasks.arguments import Sentence, TaskId
@@ -41,8 +42,8 @@ def cleanup(
         elif ended_as == "revoked":
             if fleet.persist(lambda: records.close(client, run_id, "revoked", error=reason or "revoked")):
                 fleet.persist(lambda: metrics.end_run(client, shard, run_id))
-            if record and record.state in {"open", "revoked"} and not AsyncResult(record.root, app=app).ready():
-                # Its last words may have come after the word that it is revoked.
+            if record and record.state in {"open", "revoked"} and _state(record.root) not in {SUCCESS, REVOKED}:
+                # Its last words, or what was said of a process that had to be killed, came after it was revoked.
                 app.backend.mark_as_revoked(record.root, reason or "revoked")
         else:
             message = reason or _what_happened(failed_id)
@@ -96,6 +97,10 @@ def _what_happened(failed_id: str | None) -> str:
         return "the run was given up"
     result = AsyncResult(failed_id, app=app).result
     return describe(result) if isinstance(result, BaseException) else str(result or "the run was given up")
+
+
+def _state(task_id: str) -> str:
+    return str(AsyncResult(task_id, app=app).state)
 
 
 def _settle(root: str, reason: str) -> None:

@@ -25,6 +25,8 @@ from tidemark.fleet import RunRecord, again, metrics, records
 
 log = logging.getLogger(__name__)
 
+FOR_A_NODE = "for a node"
+
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
@@ -65,6 +67,21 @@ class Cancelled:
         return not self.runs and not self.waiting
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A request that no node has taken yet."""
+
+    shard: str
+    id: str
+    """Of its task."""
+    scheduled: bool
+    """Whether beat has enqueued it; otherwise somebody has, and it goes first."""
+    newest: datetime | None
+    """When the shard's newest backup was finished, UTC: what beat's go by, the oldest first."""
+    reason: str
+    """What it waits for, in words."""
+
+
 def enqueue(shard: str, first_backup: str | None = None, force: bool = False) -> str:
     """Enqueues a run of the shard ahead of the scheduled ones; gives the id that its result will stand under.
 
@@ -81,6 +98,30 @@ def enqueue(shard: str, first_backup: str | None = None, force: bool = False) ->
         raise RedisUnavailable(
             f"the broker at {settings.redis.url} does not answer: {error}", "is it running, and is [redis] url right?"
         ) from error
+
+
+def queue() -> list[Waits]:
+    """The requests that wait, in the order in which they will be taken; then those that wait for something else than
+    a node. Raises ``RedisUnavailable``."""
+    settings = config.load()
+    with broker.channel() as channel:
+        queued = [message for message in broker.waiting(channel, SHARED_QUEUE) if message.task == BACKUP]
+        parked = parking.parked(channel)
+    with fleet.connect(settings.redis) as client:
+        lost = again.waiting(client)
+        shards = {message.shard for message in queued} | {one.message.shard for one in parked}
+        newest = metrics.newest_times(client, shards | {request.shard for request, _ in lost})
+    found = [Waits(m.shard, m.id, m.priority > 0, newest.get(m.shard), FOR_A_NODE) for m in queued]
+    never = datetime.min.replace(tzinfo=UTC)
+    found.sort(key=lambda one: (one.scheduled, (one.newest or never) if one.scheduled else never))
+    found += [
+        Waits(p.message.shard, p.message.id, p.message.priority > 0, newest.get(p.message.shard), p.reason)
+        for p in parked
+    ]
+    return found + [
+        Waits(r.shard, r.root, False, newest.get(r.shard), f"until {due:%H:%M:%S} UTC: its run was lost with its node")
+        for r, due in lost
+    ]
 
 
 def find(shard: str) -> Cancelled:
@@ -150,10 +191,8 @@ def waiting() -> dict[str, str]:
     """The shards for which a run was asked for that no node has begun, each with what it waits for: empty for a free
     node. Raises ``RedisUnavailable``."""
     with broker.channel() as channel:
-        parked = parking.parked(channel)
-        messages = broker.waiting(channel, SHARED_QUEUE) + [held.message for held in broker.taken(channel)]
-    found = {one.message.shard: one.reason for one in parked}
-    return found | {message.shard: "" for message in messages if message.task == BACKUP}
+        begun = {held.message.shard: "" for held in broker.taken(channel) if held.message.task == BACKUP}
+    return {one.shard: "" if one.reason == FOR_A_NODE else one.reason for one in reversed(queue())} | begun
 
 
 def _look(settings: Settings, shard: str) -> tuple[Cancelled, list[Message]]:

@@ -23,6 +23,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     need_program("redis-server")
     with Fleet(tmp_path_factory.mktemp("fleet")) as made:
         made.add_shards([A, B, C, D])
+        made.environment_of["node1"] = {"RETRY_AFTER": "600"}
         made.start_nodes("node1")
         yield made
 

@@ -42,6 +42,9 @@ def test_the_stalest_shard_goes_first_and_what_people_ask_for_before_it(fleet: F
         _age(fleet, shard, hours)  # the first of all has no backup yet
     scheduled = [fleet.enqueue(shard, priority=6) for shard in sorted(STALENESS)]
     by_hand = fleet.enqueue("other/x")
+    waits = fleet.project.json("queue")
+    assert [one["shard"] for one in waits] == ["other/x", *STALENESS]
+    assert [one["id"] for one in waits if not one["scheduled"]] == [by_hand.id]
 
     fleet.start_nodes("node1", "node2")
 
@@ -72,6 +75,9 @@ def test_a_shard_over_the_bound_of_its_host_waits_without_holding_a_node(fleet: 
     assert others[0].info == {
         "shard": "tide/b",
         "waiting": "the bound for 127.0.0.1 is reached: 1 running ([fleet] max_per_host = 1)",
+    }
+    assert {one["id"]: one["reason"] for one in fleet.project.json("queue")} == {
+        other.id: "the bound for 127.0.0.1 is reached: 1 running ([fleet] max_per_host = 1)" for other in others
     }
     (dropped,) = fleet.project.json("cancel", "tide/c")
     assert dropped["waiting"] == [others[1].id]

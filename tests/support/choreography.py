@@ -23,7 +23,7 @@ from tidemark.steps.results import StepResult
 
 __all__ = ["app"]
 
-base.RETRY_AFTER = 1
+base.RETRY_AFTER = int(os.environ.get("RETRY_AFTER", "1"))
 
 Result = TypeVar("Result", bound=StepResult)
 
