@@ -1,11 +1,10 @@
-"""A run goes on where it was: its node is killed in its restore, its catch-up, its stop and its upload; all is real."""
+"""A run goes on where it was when its node is killed, and leaves nothing when it is cancelled, in each of its steps; it
+is all real."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,43 +21,42 @@ pytestmark = pytest.mark.acceptance
 SHARD = "maria/a"
 
 
-@pytest.fixture
-def primary(tmp_path: Path) -> Iterator[Primary]:
+@pytest.fixture(scope="module")
+def primary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Primary]:
     need_flavour("mariadb")
-    with Primary(tmp_path / "primary", "mariadb") as made:
+    with Primary(tmp_path_factory.mktemp("primary"), "mariadb") as made:
         fill(made, 6)
         yield made
 
 
-@pytest.fixture
-def fleet(primary: Primary, tmp_path: Path) -> Iterator[Fleet]:
+@pytest.fixture(scope="module")
+def fleet(primary: Primary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A node that has backed the shard up twice, so that the points of such a run are known."""
     need_program("redis-server")
-    with Fleet(tmp_path / "fleet", app="tests.support.points") as made:
+    with Fleet(tmp_path_factory.mktemp("fleet"), app="tests.support.points") as made:
         user, password = primary.create_backup_account()
         made.project.set("repository", pack_size="1M")
         made.project.set("node", threads=1)
         made.project.add(SHARD, port=primary.port, user=user, password=password)
         made.start_nodes("node1")
+        made.enqueue(SHARD).get(timeout=180)
+        (made.orders / "points").touch()
+        fill(primary, 8)
+        made.enqueue(SHARD).get(timeout=180)
+        (made.orders / "points").rename(made.orders / "known")
         yield made
         assert made.project.leftovers() == []
 
 
 def test_a_run_whose_node_is_killed_in_each_step_does_no_work_twice(fleet: Fleet, primary: Primary) -> None:
-    fleet.enqueue(SHARD).get(timeout=180)
-    seen = fleet.orders / "points"
-    seen.touch()
-    fill(primary, 8)
-    fleet.enqueue(SHARD).get(timeout=180)
-    points = [json.loads(line) for line in seen.read_text().splitlines()]
-    seen.unlink()
     fill(primary, 8)
 
     # In the middle of the restore: what is there is checked, and not fetched again.
-    _hold(fleet, "restore", max(_places(points, "restore", "store: get pack")))
+    _hold(fleet, "restore", max(_places(fleet, "restore", "store: get pack")))
     result = fleet.enqueue(SHARD)
     run = _wait_held(fleet)["run"]
     folder = fleet.project.scratch / "runs" / run
-    _kill_and_hold(fleet, "catchup", max(_places(points, "catchup", "progress: ")))
+    _kill_and_hold(fleet, "catchup", max(_places(fleet, "catchup", "progress: ")))
     assert _wait_held(fleet)["run"] == run
     restored = json.loads((folder / "restore.json").read_text())
     assert restored["fetched_bytes"] < restored["bytes"]
@@ -70,8 +68,8 @@ def test_a_run_whose_node_is_killed_in_each_step_does_no_work_twice(fleet: Fleet
     assert [other.pid for other in _servers(fleet)] == [server.pid]
 
     # In the upload, when all data is stored and nothing is committed: no pack of data is stored again.
-    _kill_and_hold(fleet, "upload", min(_places(points, "upload", "store: put_if_absent manifest")))
-    packs = fleet.project.folder / "repository" / SHARD / "packs" / run
+    _kill_and_hold(fleet, "upload", min(_places(fleet, "upload", "store: put_if_absent manifest")))
+    packs = fleet.project.repository / SHARD / "packs" / run
     assert _wait_held(fleet)["run"] == run
     stored = {path.name: path.stat() for path in packs.iterdir()}
     fleet.kill("node1")
@@ -90,9 +88,31 @@ def test_a_run_whose_node_is_killed_in_each_step_does_no_work_twice(fleet: Fleet
     assert fleet.project.json("verify", SHARD)
 
 
-def _places(points: list[dict[str, Any]], step: str, name: str) -> list[int]:
+def test_a_run_that_is_cancelled_in_any_step_leaves_no_process_no_folder_no_pack_and_no_lease(fleet: Fleet) -> None:
+    for step, name in (
+        ("restore", "store: get pack"),
+        ("catchup", "progress: "),
+        ("stop", "SQL: "),
+        ("upload", "journal of a pack"),
+    ):
+        _hold(fleet, step, _places(fleet, step, name)[0])
+        result = fleet.enqueue(SHARD)
+        run = _wait_held(fleet)["run"]
+
+        fleet.project.json("cancel", SHARD, "--wait")
+
+        assert fleet.clean(SHARD)
+        assert fleet.project.leftovers() == []
+        assert not list((fleet.project.repository / SHARD / "packs").glob(f"{run}/*"))
+        fleet.wait_revoked(result)
+        (fleet.orders / "hold").unlink()
+    assert fleet.enqueue(SHARD).get(timeout=180)["number"] == fleet.project.json("backups", SHARD)[-1]["number"]
+
+
+def _places(fleet: Fleet, step: str, name: str) -> list[int]:
     """Where in a step the points of this name are."""
-    return [point["index"] for point in points if point["step"] == step and re.match(re.escape(name), point["name"])]
+    points = [json.loads(line) for line in (fleet.orders / "known").read_text().splitlines()]
+    return [point["index"] for point in points if point["step"] == step and point["name"].startswith(name)]
 
 
 def _hold(fleet: Fleet, step: str, at: int) -> None:
