@@ -154,6 +154,8 @@ def test_a_step_is_tried_again_while_the_store_is_away_and_no_other_chain_slips_
     seen = [event["shard"] for event in fleet.events() if event["node"] == node]
     first, last = seen.index("single/away"), len(seen) - seen[::-1].index("single/away")
     assert set(seen[first:last]) == {"single/away"}
+    counts, _ = fleet_room.counters.read(fleet.redis, ["single/away"])
+    assert counts["single/away"].storage_retries["upload"] >= 2
 
 
 def test_a_store_that_stays_away_fails_the_run(fleet: Fleet) -> None:
