@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -73,11 +74,33 @@ def test_two_nodes_back_up_six_shards_twice(fleet: Fleet, primaries: dict[str, P
         assert view.newest is not None
         assert view.proven is not None
         assert (view.newest.number, view.proven.number, view.failures, view.running) == (2, 1, 0, None)
+    _check_metrics(fleet, [*first, *second])
     for keyspace, primary in primaries.items():
         target = tmp_path / f"restored-{keyspace}"
         fleet.project.json("restore", f"{keyspace}/c", "--to", str(target))
         with stock_server(primary.flavour, target, tmp_path / f"server-{keyspace}") as server:
             assert checksums(server) == checksums(primary)  # nothing was written since the workload ended
+
+
+def _check_metrics(fleet: Fleet, runs: list[dict[str, Any]]) -> None:
+    """What Prometheus is told is what the runs have said."""
+    snapshot = fleet_room.snapshot.take(fleet.redis, {run["shard"] for run in runs})
+    for shard, counts in snapshot.counts.items():
+        own = [run for run in runs if run["shard"] == shard]
+        assert counts.runs == {"succeeded": len(own)}
+        assert counts.read_bytes == sum(run["bytes"] for run in own)
+        assert counts.stored_bytes == sum(run["stored_bytes"] for run in own)
+        assert counts.fetched_bytes > 0
+    for view in snapshot.shards:
+        assert view.caught is not None
+        assert view.caught.source.startswith("127.0.0.1:")
+    for keyspace, steps in snapshot.histograms.items():
+        ended = [run for run in runs if run["shard"].startswith(f"{keyspace}/")]
+        assert {step: histogram.count for step, histogram in steps.items()} == dict.fromkeys(
+            ("restore", "catchup", "stop", "upload"), len(ended)
+        )
+    assert len(snapshot.nodes) == 2
+    assert snapshot.queues["backup"] == snapshot.open_runs == 0
 
 
 @pytest.mark.parametrize("keyspace", ["maria", "mysql"])
