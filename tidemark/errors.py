@@ -20,7 +20,7 @@
     ├── ServerError               the private server
     │   ├── ProgramMissing
     │   ├── ServerStartFailed
-    │   ├── StopFailed            it did not stop, or not cleanly
+    │   ├── StopFailed            it did not stop
     │   ├── StatementFailed       one of the operator's own statements failed
     │   └── DataFolderVoid        it died uncleanly: go back to restore
     ├── SourceError               the primary
@@ -137,7 +137,7 @@ class ServerStartFailed(ServerError):
 
 
 class StopFailed(ServerError):
-    """The private server did not stop in time, or not cleanly."""
+    """The private server did not stop in time, or refuses to."""
 
 
 class StatementFailed(ServerError):

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ from sandbox.stock import StockServer
 from sandbox.wire import Wire
 from sandbox.workload import fill
 from tests.support.fleet import ROOT, Fleet
-from tests.support.needs import go_without, need_flavour, need_program
+from tests.support.needs import need_flavour, need_program
 from tests.support.waiting import wait_until
 from tidemark import files
 from tidemark.fleet import keys, records
@@ -166,29 +166,9 @@ class Stage:
             command, log=self.fleet.log(name), environment=environment, folder=ROOT
         )
 
-    @contextlib.contextmanager
-    def moved_clock(self) -> Iterator[Callable[[str], None]]:
-        """The node's processes get a clock that jumps when the function is called: ``+3h``, ``-3h``, ``+0``."""
-        library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
-        if library is None:
-            go_without("there is no libfaketime")
-        offset = self.fleet.folder / "clock"
-        offset.write_text("+0\n")
-        clock = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(offset),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-        self.fleet.stop(NODE)
-        self.fleet.environment_of[NODE] = clock
-        self.restart_node()
-        try:
-            yield lambda jump: files.write_atomically(offset, f"{jump}\n".encode())
-        finally:
-            del self.fleet.environment_of[NODE]
-            self.fleet.stop(NODE)
-            self.restart_node()
+    def move_clock(self, hours: float) -> None:
+        """From now on the nodes' clock, as the product reads it, is off by this much."""
+        files.write_atomically(self.fleet.orders / "clock", str(hours).encode())
 
     # ---- holding
 

@@ -290,7 +290,7 @@ class PrivateServer:
         self._close()
         status = self._wait_until_gone(living, progress)
         if status not in {0, None} or not self.log.says_clean_shutdown():
-            raise StopFailed(
+            raise DataFolderVoid(
                 f"the private server did not shut down cleanly (exit status {status}):\n"
                 f"{self.log.explain(self.layout.console)}",
                 "the run starts over from restore; if it happens again, see the disk and the memory of this node",

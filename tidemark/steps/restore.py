@@ -25,6 +25,8 @@ from tidemark.steps.run import Guard, Known, Run, Seen, always
 
 log = logging.getLogger(__name__)
 
+CLOCK_SLACK = timedelta(minutes=5)
+"""By how much the clocks of two nodes may differ before that is told."""
 START_ANEW = frozenset({"clone", "replay"})
 """What, asked for a single run, makes a first copy of a shard that has backups: they can be followed no further."""
 
@@ -76,8 +78,11 @@ def again(void: Run, *, progress: ProgressCallback = ignore, guard: Guard = alwa
 
 def _too_young(newest: Backup, min_interval: timedelta) -> str:
     age = datetime.now(UTC) - newest.finished_at
-    if age >= min_interval:
+    if not min_interval or age >= min_interval:
         return ""
+    if age < -CLOCK_SLACK:
+        log.warning("backup %d is from the future, %s ahead: some node's clock is wrong", newest.number, _short(-age))
+        return ""  # or there would be no other one until that time has come
     return (
         f"backup {newest.number} is {_short(age)} old, and the configuration asks for none before "
         f"{_short(min_interval)} (cycle.min_interval)"
