@@ -29,7 +29,6 @@ MAY_KNOW = {
     "fleet": PLAIN | {"config"},
     "users": PLAIN,
     "exporter": PLAIN | {"config", "fleet"},
-    "web": PLAIN | {"config", "fleet", "users", "tasks"},
     "alerts": PLAIN | {"config", "fleet"},
     "steps": PLAIN | {"config", "storage", "repository", "mysql", "shards"},
     "cli": PLAIN
@@ -76,10 +75,17 @@ def test_a_module_imports_only_rooms_that_its_own_may_know(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_engine_knows_no_celery_only_the_fleet_knows_redis_and_only_the_web_knows_flower(path: Path) -> None:
+def test_the_engine_knows_no_celery_and_no_flower_and_only_the_fleet_knows_redis(path: Path) -> None:
     vendors = {name.split(".")[0] for name in _imported(path)}
     room = _room(path)
 
-    assert room in {"cli", "web"} or not vendors & {"celery", "kombu", "billiard", "tasks"}
+    assert room == "cli" or not vendors & {"celery", "kombu", "billiard", "tasks"}
     assert room in {"fleet", "cli"} or "redis" not in vendors
-    assert room == "web" or not vendors & {"flower", "tornado"}
+    assert not vendors & {"flower", "tornado"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tasks").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_of_the_tasks_only_the_pages_know_flower(path: Path) -> None:
+    vendors = {name.split(".")[0] for name in _imported(path)}
+
+    assert "web" in path.parts or not vendors & {"flower", "tornado"}

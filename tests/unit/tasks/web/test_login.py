@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tasks.web import login
+from tasks.web.login import Gate
 from tidemark import users
 from tidemark.config import FlowerSettings
 from tidemark.errors import ConfigError
 from tidemark.users import Users
-from tidemark.web import login
-from tidemark.web.login import Gate
 
 pytestmark = pytest.mark.unit
 
