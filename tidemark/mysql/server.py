@@ -36,6 +36,8 @@ from tidemark.progress import Progress, ProgressCallback
 
 State = Literal["absent", "cold", "running", "void"]
 
+_CONNECT = 60
+"""Seconds until a server that lives and takes no connection counts as one that does not answer."""
 _POLL = 0.05
 """Seconds between two looks at a server that starts or stops."""
 
@@ -219,7 +221,10 @@ class PrivateServer:
 
     def open_session(self, *, answer_timeout: float | None = None, secrets: Sequence[str] = ()) -> Session:
         """Another session of the private account; ``answer_timeout`` is how long one statement may take, seconds."""
-        limits: dict[str, int] = {} if answer_timeout is None else {"read_timeout": max(1, int(answer_timeout))}
+        limits = {"connect_timeout": _CONNECT}
+        if answer_timeout is not None:
+            seconds = max(1, int(answer_timeout))
+            limits = {"connect_timeout": min(seconds, _CONNECT), "read_timeout": seconds}
         return Session(
             self._translate,
             secrets=secrets,
