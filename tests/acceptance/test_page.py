@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support import shown_fleet
 from tests.support.browser import Visitor, browser, visit
-from tests.support.fleet import Fleet
+from tests.support.fleet import ROOT, Fleet
 from tests.support.flower import Flower
 from tests.support.needs import need_program
 from tests.support.waiting import wait_until
@@ -228,6 +231,44 @@ def test_the_next_look_after_a_request_tells_the_truth(fleet: Fleet, flower: Flo
     assert (seen["running"], seen["waiting"]) == (None, None)
     release.unlink()
     fleet.wait_clean(C)
+
+
+@pytest.mark.parametrize("way", ["page", "celery", "tidemark"])
+def test_whoever_runs_or_cancels_a_shard_everybody_sees_it(fleet: Fleet, flower: Flower, way: str) -> None:
+    path, token = f"/shards/api/v1/shard/{C}", {"Cookie": "_xsrf=1", "X-XSRFToken": "1"}
+
+    def told() -> list[str | None]:
+        """The step that the page and the command line name."""
+        printed = json.loads(fleet.project.tidemark("status", "--json").stdout)  # 1: they are over their limits
+        (status,) = [one for one in printed if one["shard"] == C]
+        return [(seen or {}).get("step") for seen in (flower.facts(path)["row"]["running"], status["running"])]
+
+    def celery(*words: str) -> str:
+        command = [str(Path(sys.executable).parent / "celery"), "-A", "tasks", *words]
+        return subprocess.run(
+            command, env=fleet.environment(), cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        ).stdout.strip()
+
+    release, before, id = fleet.order(C, "restore", "hang"), len(fleet.events("begins")), ""
+    match way:
+        case "page":
+            assert flower.ask(f"{path}/run", method="POST", **token) == 200
+        case "celery":
+            id = celery("call", "tasks.backup", "--args", f'["{C}"]')
+        case _:
+            fleet.project.json("run", C)
+    wait_until(lambda: told() == ["restore", "restore"], 60, "both show the run")
+    match way:
+        case "page":
+            assert flower.ask(f"{path}/cancel", method="POST", **token) == 200
+        case "celery":
+            celery("control", "revoke", id)
+        case _:
+            fleet.project.json("cancel", C)
+    wait_until(lambda: told() == [None, None], 60, "both show that it has ended")
+    fleet.wait_clean(C)
+    release.unlink()
+    assert len(fleet.events("begins")) == before + 1
 
 
 def test_a_failure_is_told_with_its_hint_and_run_again(fleet: Fleet, window: Callable[..., Visitor]) -> None:
