@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pty
-import select
-import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +13,6 @@ from sandbox.workload import fill
 from tests.support.fleet import Fleet
 from tests.support.needs import need_flavour, need_program
 from tests.support.waiting import wait_until
-from tests.support.webhook import Receiver
 
 pytestmark = pytest.mark.acceptance
 
@@ -39,18 +32,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         for name in (SHARD, OTHER):
             fleet.project.add(name, port=primary.port, user=user, password=password)
         fleet.start_nodes("node1")
-        fleet.start("control", "-n", "control@test", "-Q", "control", "-c", "1")
         yield fleet
-
-
-@pytest.fixture
-def receiver(fleet: Fleet) -> Iterator[Receiver]:
-    """Who is told of this fleet's troubles while a test lasts."""
-    with Receiver() as made:
-        fleet.project.set("alert", webhook_url_file=str(made.write_url(fleet.folder / "webhook.url")))
-        yield made
-        del fleet.project.sections["alert"]["webhook_url_file"]
-        fleet.project.write()
 
 
 def test_a_run_is_waited_for(fleet: Fleet) -> None:
@@ -123,7 +105,7 @@ def test_a_shard_over_its_limit_is_named_on_one_line_and_by_the_exit_status(flee
     assert fleet.project.tidemark("status", "nothing/*").returncode == 1
 
 
-def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet, receiver: Receiver) -> None:
+def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet) -> None:
     fleet.project.set_shard(OTHER, port=1)
     try:
         done = fleet.project.tidemark("run", OTHER, "--wait", "--json")
@@ -136,27 +118,6 @@ def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet, rece
     assert "127.0.0.1:1" in outcome["error"]
     assert outcome["hint"]
     assert "1 of 1 runs failed: maria/b" in done.stderr
-    wait_until(lambda: receiver.texts, 60, "the webhook was told")
-    (entry,) = fleet.project.json("retry", "--failed", "--dry-run")
-    assert (entry["shard"], entry["what"]) == (OTHER, "would be enqueued")
-    (retried,) = fleet.project.json("retry", "--failed", "--wait")
-    assert (retried["shard"], retried["state"]) == (OTHER, "SUCCESS")
-    assert fleet.project.json("retry", "--failed") == []
-    wait_until(lambda: len(receiver.texts) > 1, 60, "the webhook was told of the recovery")
-    failed_run = fleet.project.json("show", OTHER)["history"][1]["run"]
-    log = fleet.project.tidemark("logs", OTHER, "--run", failed_run, "--json", "--level", "error").stdout.splitlines()
-    (line,) = [line for line in map(json.loads, log) if line["step"] == "catchup"]
-    assert (line["shard"], line["run"], line["node"], line["level"]) == (OTHER, failed_run, "node1@test", "ERROR")
-    assert "127.0.0.1:1" in line["message"]
-    shown = fleet.project.json("show", OTHER)
-    assert [run["state"] for run in shown["history"]][:2] == ["succeeded", "failed"]
-    assert shown["history"][1]["place"].startswith("tidemark/")
-    assert "127.0.0.1:1" in shown["history"][1]["error"]
-    assert shown["history"][1]["hint"]
-    failed, recovered = receiver.texts
-    assert failed.startswith(f"{OTHER}: catchup failed: ")
-    assert "127.0.0.1:1" in failed
-    assert recovered.startswith(f"{OTHER} has recovered")
 
 
 def test_a_shard_is_shown_with_its_runs_and_backups(fleet: Fleet) -> None:
@@ -194,46 +155,6 @@ def test_a_run_is_watched_from_its_first_line_to_its_last(fleet: Fleet) -> None:
     for step in ("restore", "catchup", "stop", "upload"):
         assert f" {step:<8} node1@test   begins" in lines
     assert fleet.project.tidemark("logs", SHARD, "--run", "20200101T000000Z-00000000").returncode == 1
-
-
-def test_status_can_be_watched_on_a_terminal(fleet: Fleet) -> None:
-    main, worker = pty.openpty()
-    process = subprocess.Popen(
-        fleet.project.command("status", "--watch", "--interval", "0.2"),
-        env=fleet.project.environment() | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
-        stdin=worker,
-        stdout=worker,
-        stderr=worker,
-    )
-    os.close(worker)
-    seen = bytearray()
-
-    def shown() -> bool:
-        if select.select([main], [], [], 0.1)[0]:
-            seen.extend(os.read(main, 65536))
-        return seen.count(b"tidemark status,") >= 2 and SHARD.encode() in seen
-
-    def ended() -> bool:
-        _drain(main)
-        return process.poll() is not None
-
-    try:
-        wait_until(shown, 60, "the table was drawn twice")
-        process.send_signal(signal.SIGINT)
-        wait_until(ended, 30, "it ends with Ctrl-C")
-    finally:
-        process.kill()
-        process.wait()
-        os.close(main)
-    assert process.returncode == 0
-    assert fleet.project.tidemark("status", "--watch", "--json").returncode == 2
-
-
-def _drain(terminal: int) -> None:
-    """A terminal that nobody reads would stop whoever writes to it."""
-    with contextlib.suppress(OSError):
-        while select.select([terminal], [], [], 0)[0]:
-            os.read(terminal, 65536)
 
 
 def test_the_nodes_say_what_they_are(fleet: Fleet) -> None:
