@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.child import Found
-from benchmarks.figure import Bench, size_of
+from benchmarks.figure import Bench
 from benchmarks.floors import seconds_of
 from sandbox.primary import Primary
 
@@ -95,8 +95,3 @@ def fresh(path: Path, work: Callable[[Path], Found]) -> Found:
         return work(path)
     finally:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def cold_size(data: Path) -> int:
-    """Bytes that all of them are said to have gone through."""
-    return size_of(data)
