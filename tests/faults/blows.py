@@ -235,7 +235,13 @@ BLOWS = (
     _disturbs("broker slow, 0.2 s a piece", broker_slow, 1),
     _disturbs("deploy: warm shutdown, new worker", deploy, 2),
     _disturbs("scratch disk full", full_disk, 2, ends=MAY_FAIL),
-    _disturbs("node frozen, a second one takes the shard", two_nodes, 2),
+    Blow(
+        "node frozen, a second one takes the shard",
+        two_nodes,
+        points={"restore": 2, "catchup": 2, "stop": 2, "upload": 1},
+        every_step=False,
+        within={"upload": (0.0, 0.75)},  # at its end the run is over
+    ),
     _disturbs("store: answers to PUT lost", on_the_wire("PUT", "lose answer", 2), 3, ("upload",)),
     _disturbs("store: connections reset", on_the_wire("GET", "reset", 2), 2, ("restore", "upload")),
     _disturbs("store: bits flipped on the way", on_the_wire("GET", "flip"), 2, ("restore", "upload"), MAY_FAIL),

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pytest
-
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 FULL = bool(os.environ.get("FULL"))
 BEGIN, END = "<!-- faults: written by make test-faults FULL=1 -->", "<!-- end of faults -->"
@@ -49,8 +47,6 @@ def check(wanted: Mapping[tuple[str, str], int], steps: Sequence[str]) -> None:
         head, tail = page[: page.index(BEGIN)], page[page.index(END) :]
         PAGE.write_text(f"{head}{BEGIN}\n{render(wanted, steps)}\n{tail}")
     assert not FULL or {k: v.total() for k, v in _tried.items()} == dict(wanted), "not everything was tried"
-    if not read(steps):
-        pytest.skip("nothing has been recorded yet")
     assert read(steps) == dict(wanted), "docs/reliability.md tells of other cases: run make test-faults FULL=1"
 
 

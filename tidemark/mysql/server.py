@@ -17,6 +17,7 @@ import psutil
 from tidemark import files
 from tidemark.errors import (
     DataFolderVoid,
+    DiskFull,
     ServerError,
     ServerStartFailed,
     StatementFailed,
@@ -124,7 +125,15 @@ class PrivateServer:
             case "void":
                 raise self._void()
             case "cold":
-                self._launch()
+                try:
+                    self._launch()
+                except OSError as error:
+                    if error.errno not in files.NO_ROOM:
+                        raise
+                    raise DiskFull(
+                        f"no room for what the private server needs in {self.layout.server}: {error.strerror}",
+                        "free some room, or set [node] scratch to a larger disk",
+                    ) from error
         self._wait_until_it_answers(progress)
 
     def _launch(self) -> None:
