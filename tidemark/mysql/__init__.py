@@ -17,6 +17,7 @@ from tidemark.mysql.options import ServerOptions
 from tidemark.mysql.primary import Replica, find_primary, find_replica
 from tidemark.mysql.record import kill_leftover
 from tidemark.mysql.replication import Catchup
+from tidemark.mysql.rights import Review, review_rights
 from tidemark.mysql.selection import Selection
 from tidemark.mysql.server import PrivateServer
 from tidemark.mysql.source import Source, connect
@@ -31,6 +32,7 @@ __all__ = [
     "LeftOut",
     "PrivateServer",
     "Replica",
+    "Review",
     "Selection",
     "ServerOptions",
     "Source",
@@ -46,6 +48,7 @@ __all__ = [
     "is_data_folder",
     "kill_leftover",
     "measure_bridge",
+    "review_rights",
 ]
 
 
