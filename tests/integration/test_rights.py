@@ -40,7 +40,9 @@ def account(primary: Primary, name: str, *statements: str) -> str:
 
 
 def check(primary: Primary, tmp_path: Path, user: str, password: str, **keys: Any) -> tuple[int, dict[str, Any], str]:
-    project = Project(tmp_path)
+    folder = tmp_path / secrets.token_hex(4)
+    folder.mkdir()
+    project = Project(folder)
     project.add("a/b", port=primary.port, user=user, password=password, **keys)
     done = project.tidemark("shards", "--check", "--json")
     return done.returncode, json.loads(done.stdout)[0], project.tidemark("shards", "--check").stderr
