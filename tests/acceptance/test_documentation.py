@@ -179,8 +179,6 @@ def test_the_readme_leads_from_nothing_to_a_restored_database(
         printed: dict[str, str] = {}
         try:
             for block in to_type(flavour):
-                if block.first.startswith("tidemark run"):
-                    wait_until(lambda: sandbox.logs().count(" ready.") == 2, 90, "the node and the control worker")
                 printed[f"{block.page}:{block.first}"] = sandbox.type(block)
             wait_until(lambda: "Visit me at" in sandbox.logs(), 60, "Flower")
         finally:
