@@ -107,7 +107,9 @@ class Sandbox:
         serving = [line for line in text.splitlines() if line.startswith(("celery -A tasks worker", "celery -A tasks b",
                                                                            "celery -A tasks f"))]  # fmt: skip
         at_once = "\n".join(line for line in text.splitlines() if line not in serving)
-        script = f"set -euo pipefail\n{at_once}\necho; env -0 > {self.folder}/environment\nwait\n"
+        # What a failed block has left in the background must not outlive it.
+        begin = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT"
+        script = f"{begin}\n{at_once}\necho; env -0 > {self.folder}/environment\nwait\n"
         done = subprocess.run(
             ["bash", "-c", script],
             env=self.environment(),
@@ -206,7 +208,9 @@ def test_every_block_of_the_pages_is_run_or_listed_with_a_reason() -> None:
         found = blocks(page)
         for block in found:
             where = f"{block.page}:{block.line}: {block.first}"
-            assert block.language in {"sh", "sql", "toml", "ini", "yaml", "json", "text"} or block.first in reasons, where
+            assert block.language in {"sh", "sql", "toml", "ini", "yaml", "json", "text"} or block.first in reasons, (
+                where
+            )
             if block.language in {"sh", "sql", "toml"}:
                 assert (block.page, block.line) in run or block.first in reasons, where
         assert set(reasons) <= {block.first for block in found}, (

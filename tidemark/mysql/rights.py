@@ -81,11 +81,12 @@ def judge(grants: Iterable[str], flavour: str, account: str, *, first_copy: bool
     missing = () if everything else tuple(right for right in needed if right not in held)
     above = sorted(right for right in held - allowed)
     revoke = ""
-    if above and not everything:
-        revoke = f"REVOKE {', '.join(above)} ON *.* FROM {account};"
-    elif everything:
-        keep = ", ".join(dict.fromkeys(needed))
+    if everything or "GRANT OPTION" in held:
+        # MySQL keeps the grant option of dynamic rights when only that of the others is revoked: begin anew.
+        keep = ", ".join(dict.fromkeys([*needed, *sorted(held & allowed - {"USAGE"})]))
         revoke = f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}; GRANT {keep} ON *.* TO {account};"
+    elif above:
+        revoke = f"REVOKE {', '.join(above)} ON *.* FROM {account};"
     return Review(
         missing=missing,
         grant=f"GRANT {', '.join(missing)} ON *.* TO {account};" if missing else "",
