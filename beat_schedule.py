@@ -21,7 +21,7 @@ CONTROL_EVERY = 60.0
 def build(settings: Settings) -> dict[str, dict[str, Any]]:
     """The schedule for a configuration: the same for the same configuration, wherever and whenever it is built."""
     every = settings.cycle.every.total_seconds()
-    window = (settings.cycle.window or settings.cycle.every).total_seconds()
+    window = (settings.cycle.every if settings.cycle.window is None else settings.cycle.window).total_seconds()
     names = sorted((shard.name for shard in settings.shard), key=_shuffled)
     entries: dict[str, dict[str, Any]] = {
         f"backup {name}": {

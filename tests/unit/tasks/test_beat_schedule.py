@@ -89,6 +89,10 @@ def test_the_shards_of_a_cycle_are_spread_evenly_over_its_window() -> None:
     assert offsets == [place * 4 * 3600 / len(NAMES) for place in range(len(NAMES))]
 
 
+def test_a_window_of_nothing_lets_all_go_at_once() -> None:
+    assert {tide.offset for tide in _tides(_settings(NAMES, "12h", "0s")).values()} == {0.0}
+
+
 def test_without_a_window_they_are_spread_over_the_whole_cycle() -> None:
     offsets = sorted(tide.offset for tide in _tides(_settings(NAMES, "12h")).values())
 
