@@ -106,11 +106,12 @@ def test_a_shard_over_its_limit_is_named_on_one_line_and_by_the_exit_status(flee
 
 
 def test_a_run_that_fails_is_told_with_its_error_and_its_hint(fleet: Fleet) -> None:
-    fleet.project.set_shard(OTHER, port=1)
+    # A primary that is away is waited for as long as a catch-up may stall.
+    fleet.project.set_shard(OTHER, port=1, stall_timeout="2s")
     try:
         done = fleet.project.tidemark("run", OTHER, "--wait", "--json")
     finally:
-        fleet.project.set_shard(OTHER, port=fleet.project.shards[SHARD]["port"])
+        fleet.project.set_shard(OTHER, port=fleet.project.shards[SHARD]["port"], stall_timeout="5m")
 
     assert done.returncode == 1
     (outcome,) = json.loads(done.stdout)
