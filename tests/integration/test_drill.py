@@ -56,6 +56,7 @@ def test_a_table_that_its_server_cannot_read_is_found(project: Project) -> None:
     (index,) = [path for path in (run.folder / "data").rglob("*.MYI") if path.parent.name == "shop"][:1]
     index.write_bytes(b"\0" * index.stat().st_size)
     steps.upload.run(run)
+    steps.cleanup.run(run.folder)
     backups = rooms.open_repository(settings).shard(SHARD).backups()
 
     done = project.tidemark("drill", SHARD)
