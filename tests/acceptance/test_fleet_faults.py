@@ -234,7 +234,7 @@ def test_redis_may_go_away_and_come_back_in_the_middle_of_a_step(fleet: Fleet) -
     fleet.wait_event(A, "catchup")
 
     fleet.redis_server.kill()
-    wait_until(lambda: "could not be shown" in fleet.text("node1"), 30, "the node notices")
+    wait_until(lambda: "Connection to broker lost" in fleet.text("node1"), 30, "the node notices")
     hang.unlink()
     fleet.wait_event(A, "catchup", "ends")
     fleet.redis_server.start()

@@ -234,7 +234,8 @@ def test_a_replica_is_the_source_while_it_is_fit(pair: Pair, project: Project) -
 
     assert caught.source == f"127.0.0.1:{pair.replica.port}"
     assert caught.replica
-    assert caught.source_lag_seconds == 0
+    assert caught.source_lag_seconds is not None
+    assert caught.source_lag_seconds <= 5, "servers round it to whole seconds, each in its own way"
     assert caught.position == pair.primary.position()
 
     shard, path = project.settings().find_shard(SHARD), project.path

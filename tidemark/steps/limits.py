@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tidemark.config import Settings, ShardSettings
@@ -19,7 +21,7 @@ from tidemark.steps.run import Guard, Run
 LEAST_ROOM = 256 << 20
 """Bytes for a catch-up, whatever the size of its backup: a server's redo log and its temporary tablespaces."""
 JOURNAL_ROOM = 16 << 20
-"""Bytes that an upload may write on the node's own disk."""
+"""Bytes that an upload, or a shutdown, may write on the node's own disk."""
 _LOOK = 1.0
 """Seconds between two looks at the disk."""
 
@@ -95,6 +97,34 @@ class DiskWatch:
             progress(moment)
 
         return tell
+
+    @contextlib.contextmanager
+    def beside(self, end: Callable[[], object]) -> Iterator[None]:
+        """Looks from a thread of its own while the block runs, for work that asks no guard: a server that finds no
+        room waits for it in the middle of a statement, for ever. ``end`` is called to end that work; what the watch
+        has seen is then what the block raises."""
+        leaving, seen = threading.Event(), list[DiskFull]()
+
+        def look() -> None:
+            while not leaving.wait(_LOOK):
+                try:
+                    self()
+                except DiskFull as error:
+                    seen.append(error)
+                    end()
+                    return
+
+        thread = threading.Thread(target=look, name="disk watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        except Exception as error:
+            if seen:
+                raise seen[0] from error
+            raise
+        finally:
+            leaving.set()
+            thread.join()
 
 
 def restoring(settings: Settings) -> Limits:

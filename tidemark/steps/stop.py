@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+from tidemark import mysql
 from tidemark.errors import DataFolderVoid
 from tidemark.progress import ProgressCallback, ignore
-from tidemark.steps import catchup, restore, rooms
+from tidemark.steps import catchup, limits, restore, rooms
 from tidemark.steps.results import CatchupResult, RestoreResult, StopResult
 from tidemark.steps.run import Guard, Run, always
 
@@ -36,16 +37,18 @@ def _stop(run: Run, progress: ProgressCallback, guard: Guard) -> StopResult:
     flavour = rooms.find_flavour(run.settings, restored.flavour)
     server = rooms.private_server(run, flavour, restored.variables, restored.bytes)
     server.start(progress)  # adopts the running one; starts it again when it was stopped but that was not recorded
-    tolerated = server.execute_all(
-        run.shard.sql_before_stop,
-        timeout=run.shard.sql_timeout.total_seconds(),
-        fail_on_error=run.shard.sql_fail_on_error,
-    )
-    position = server.position()
-    server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
-    if run.shard.restart_before_backup:
-        server.start(progress)
+    watch = limits.DiskWatch(run.settings, f"{run.shard.name}: the stop", always, most=limits.JOURNAL_ROOM)
+    with watch.beside(lambda: mysql.kill_leftover(run.folder)):
+        tolerated = server.execute_all(
+            run.shard.sql_before_stop,
+            timeout=run.shard.sql_timeout.total_seconds(),
+            fail_on_error=run.shard.sql_fail_on_error,
+        )
+        position = server.position()
         server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
+        if run.shard.restart_before_backup:
+            server.start(progress)
+            server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
     return StopResult(
         run=run.id,
         shard=run.shard.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,33 @@ def set_free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         return os.statvfs_result(found)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
+
+
+def test_work_that_asks_no_guard_is_ended_when_the_disk_is_full(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, watch = threading.Event(), limits.DiskWatch(project.settings(), "the stop", lambda: None, most=16 * MB)
+    set_free(monkeypatch, 15 * MB)
+
+    def work() -> None:
+        with watch.beside(ended.set):
+            assert ended.wait(30)
+            raise ConnectionError("what the work saw of its end")
+
+    with pytest.raises(DiskFull, match=r"the stop: stopped, because .* 15.0 MB left") as caught:
+        work()
+
+    assert isinstance(caught.value.__cause__, ConnectionError)
+
+
+def test_with_room_on_the_disk_work_that_fails_fails_by_itself(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = limits.DiskWatch(project.settings(), "the stop", lambda: None, most=16 * MB)
+    set_free(monkeypatch, 17 * MB)
+
+    with pytest.raises(ConnectionError), watch.beside(lambda: pytest.fail("nothing is to be ended")):
+        raise ConnectionError
 
 
 def test_a_restore_needs_room_for_the_backup_the_catchup_and_what_stays_free(
