@@ -243,6 +243,8 @@ def test_a_new_password_and_a_network_that_swallows_everything_in_the_middle(pri
             return
         if seen:
             seen.append(progress.detail)
+            if account[0] is endpoint:
+                primary.end_dump_threads()  # one that had logged in just before, and asked for nothing yet
         if "denied" in progress.detail.lower() and account[0] is endpoint:
             account[0] = replace(endpoint, password=new)
             primary.execute(one_more)  # the one that is waited for
