@@ -272,16 +272,6 @@ class Soak:
         ]
 
 
-def allocated(folder: Path) -> int:
-    """Bytes on disk of every file below the folder."""
-    total = 0
-    for current, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += Path(current, name).lstat().st_blocks * 512
-    return total
-
-
 def soak(folder: Path, minutes: float, seed: int) -> Figures:
     """Runs one in an empty folder."""
     figures = Figures(minutes, seed)
