@@ -20,7 +20,7 @@ from tests.support.project import Project
 from tests.support.stock import stock_server
 from tidemark import steps
 from tidemark.errors import BackupConflict, LeaseLost, RunError
-from tidemark.steps import Run, bring_back
+from tidemark.steps import Run, bring_back, rooms
 from tidemark.steps.results import StepResult
 
 pytestmark = pytest.mark.integration
@@ -87,6 +87,18 @@ def test_a_step_that_is_asked_twice_does_its_work_once(primary: Primary, project
     assert uploaded.number == 1
     assert uploaded.position == stopped.position == primary.position()
     assert steps.upload.run(again) == uploaded, "the folder stays until whoever called has noted the result"
+
+
+def test_a_step_leaves_no_session_open_on_the_server_that_goes_on(project: Project) -> None:
+    run = new_run(project)
+    restored = steps.restore.run(run)
+    steps.catchup.run(run)
+
+    flavour = rooms.find_flavour(run.settings, restored.flavour)
+    with rooms.private_server(run, flavour, restored.variables) as server:
+        listed = server.session().rows("SHOW PROCESSLIST")
+    ours = [row for row in listed if row["User"].startswith("tidemark_")]
+    assert len(ours) == 1, "a shutdown would wait two seconds for each of the others to leave"
 
 
 def test_a_step_that_comes_too_early_says_so(project: Project) -> None:

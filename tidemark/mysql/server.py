@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Literal
 
 import psutil
@@ -70,6 +71,19 @@ class PrivateServer:
         self.options = options
         self.log = ErrorLog(self.layout.error_log)
         self._session: Session | None = None
+
+    def __enter__(self) -> PrivateServer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the server, which goes on as it is. A session that stayed open would hold up a later shutdown: the
+        server waits two seconds for its clients to leave."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     @property
     def data(self) -> Path:
@@ -137,7 +151,7 @@ class PrivateServer:
         self._wait_until_it_answers(progress)
 
     def _launch(self) -> None:
-        self._close()
+        self.close()
         self._make_folders()
         socket = self.layout.place_socket()
         record.make_socket_folder(socket, self.layout)
@@ -169,7 +183,7 @@ class PrivateServer:
                     f"the whole log is {self.layout.error_log} until the run is cleared",
                 ) from None
             except ServerError as error:
-                self._close()
+                self.close()
                 waited = time.monotonic() - began
                 if activity.idle() > self.options.start_timeout:
                     self.kill()
@@ -294,6 +308,7 @@ class PrivateServer:
         with self.open_session(answer_timeout=self.options.stop_timeout) as session:
             self.flavour.prepare_shutdown(session, upgrade_safe=upgrade_safe)
             self._drop_account(session)
+            self.close()
             self.log.mark()
             try:
                 session.run("SHUTDOWN")
@@ -301,7 +316,6 @@ class PrivateServer:
                 pass  # it may close the connection before it answers; how it ended is looked at below
             except ServerError as error:
                 raise StopFailed(f"the private server refuses to shut down: {error.message}") from error
-        self._close()
         status = self._wait_until_gone(living, progress)
         if status not in {0, None} or not self.log.says_clean_shutdown():
             raise DataFolderVoid(
@@ -344,7 +358,7 @@ class PrivateServer:
 
     def kill(self) -> None:
         """Ends the recorded server at once, if it still lives; its data folder is void from then on."""
-        self._close()
+        self.close()
         record.kill_all(self.layout)
 
     # Helpers
@@ -374,7 +388,7 @@ class PrivateServer:
 
     def wait_for_exit(self, seconds: float) -> bool:
         """Waits until a server that shuts down by itself is gone, as MySQL does after a clone."""
-        self._close()
+        self.close()
         living = self._living(record.read(self.layout))
         return living is None or process.wait(living, seconds)[0]
 
@@ -421,7 +435,7 @@ class PrivateServer:
 
     def _translate(self, number: int, message: str) -> TidemarkError:
         if number in LOST | {2002, 2003}:
-            self._close()
+            self.close()
             living = self._living(record.read(self.layout))
             # A server that is killed closes its connections a moment before it is gone.
             if living is None or (number in LOST and process.wait(living, 0.5)[0]):
@@ -435,8 +449,3 @@ class PrivateServer:
             f"{self.log.explain(self.layout.console)}",
             "with relaxed durability nobody can vouch for its pages: the run goes back to restore",
         )
-
-    def _close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None

@@ -39,60 +39,60 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
         return CatchupResult(run=run.id, shard=run.shard.name, skipped=restored.skipped)
     guard()
     flavour = rooms.find_flavour(run.settings, restored.flavour)
-    server = rooms.private_server(run, flavour, restored.variables, restored.bytes)
-    if restored.first_backup == "empty":
+    with rooms.private_server(run, flavour, restored.variables, restored.bytes) as server:
+        if restored.first_backup == "empty":
+            server.start(progress)
+            position = server.position()
+            return CatchupResult(
+                run=run.id,
+                shard=run.shard.name,
+                server_version=flavour.server_version,
+                start=position,
+                position=position,
+                seconds=round(time.monotonic() - began, 3),
+            )
+
+        # The goalposts do not move: the checkpoint is taken once, before the server starts.
+        found = sources.wait(run, progress, guard)
+        with mysql.connect(found.endpoint, flavour=restored.flavour) as source:
+            source.check_fit()
+            source.check_follows(restored.position, restored.position_at)
+            checkpoint = source.position()
+            bridge = mysql.measure_bridge(source, restored.position, flavour, server.layout)
+        sources.check_not_errant(run, found, checkpoint)
+
         server.start(progress)
-        position = server.position()
+        server.set_position(restored.position)
+        caught = server.replicate_until(
+            lambda: sources.find_again(run, server.position()),
+            checkpoint,
+            stall_timeout=run.shard.stall_timeout.total_seconds(),
+            progress=progress,
+            since=restored.position_at,
+            guard=limits.DiskWatch(run.settings, f"{run.shard.name}: the catch-up", guard),
+        )
+        log.info("%s: caught up %d transactions to %s", run.shard.name, caught.transactions, checkpoint)
+        headroom, warning = bridges.judge(run, bridge, restored.position_at, str(found.endpoint))
+        if warning:
+            log.warning("%s: %s", run.shard.name, warning)
         return CatchupResult(
             run=run.id,
             shard=run.shard.name,
+            source=caught.source or str(found.endpoint),
+            replica=found.replica,
+            source_lag_seconds=found.lag,
+            moves=caught.moves,
             server_version=flavour.server_version,
-            start=position,
-            position=position,
+            start=caught.start,
+            checkpoint=checkpoint,
+            position=caught.position,
+            transactions=caught.transactions,
+            binlog_bytes=bridge.total_bytes,
+            binlog_retention_seconds=bridge.retention,
+            oldest_binlog=bridge.oldest,
+            oldest_binlog_at=bridge.oldest_at,
+            bridge_bytes=bridge.bridge_bytes,
+            bridge_seconds=headroom,
+            bridge_warning=warning,
             seconds=round(time.monotonic() - began, 3),
         )
-
-    # The goalposts do not move: the checkpoint is taken once, before the server starts.
-    found = sources.wait(run, progress, guard)
-    with mysql.connect(found.endpoint, flavour=restored.flavour) as source:
-        source.check_fit()
-        source.check_follows(restored.position, restored.position_at)
-        checkpoint = source.position()
-        bridge = mysql.measure_bridge(source, restored.position, flavour, server.layout)
-    sources.check_not_errant(run, found, checkpoint)
-
-    server.start(progress)
-    server.set_position(restored.position)
-    caught = server.replicate_until(
-        lambda: sources.find_again(run, server.position()),
-        checkpoint,
-        stall_timeout=run.shard.stall_timeout.total_seconds(),
-        progress=progress,
-        since=restored.position_at,
-        guard=limits.DiskWatch(run.settings, f"{run.shard.name}: the catch-up", guard),
-    )
-    log.info("%s: caught up %d transactions to %s", run.shard.name, caught.transactions, checkpoint)
-    headroom, warning = bridges.judge(run, bridge, restored.position_at, str(found.endpoint))
-    if warning:
-        log.warning("%s: %s", run.shard.name, warning)
-    return CatchupResult(
-        run=run.id,
-        shard=run.shard.name,
-        source=caught.source or str(found.endpoint),
-        replica=found.replica,
-        source_lag_seconds=found.lag,
-        moves=caught.moves,
-        server_version=flavour.server_version,
-        start=caught.start,
-        checkpoint=checkpoint,
-        position=caught.position,
-        transactions=caught.transactions,
-        binlog_bytes=bridge.total_bytes,
-        binlog_retention_seconds=bridge.retention,
-        oldest_binlog=bridge.oldest,
-        oldest_binlog_at=bridge.oldest_at,
-        bridge_bytes=bridge.bridge_bytes,
-        bridge_seconds=headroom,
-        bridge_warning=warning,
-        seconds=round(time.monotonic() - began, 3),
-    )

@@ -193,14 +193,14 @@ def _first(run: Run, progress: ProgressCallback, guard: Guard) -> RestoreResult:
         flavour = rooms.find_flavour(run.settings, source.flavour)
         flavour.check_can_open(source.version)
         variables = source.variables()
-    server = rooms.private_server(run, flavour, variables)
-    server.clear()  # half a copy is worth nothing
-    server.initialise(progress)
     position = ""
-    if policy == "clone":
-        server.start(progress)
-        watch = limits.DiskWatch(run.settings, f"{run.shard.name}: the first copy", guard)
-        position = server.first_copy(source_endpoint, watch.watching(progress))
+    with rooms.private_server(run, flavour, variables) as server:
+        server.clear()  # half a copy is worth nothing
+        server.initialise(progress)
+        if policy == "clone":
+            server.start(progress)
+            watch = limits.DiskWatch(run.settings, f"{run.shard.name}: the first copy", guard)
+            position = server.first_copy(source_endpoint, watch.watching(progress))
     return RestoreResult(
         run=run.id,
         shard=run.shard.name,
@@ -232,9 +232,9 @@ def _empty(run: Run, progress: ProgressCallback) -> RestoreResult:
             'use first_backup = "clone", or "replay" while it still has its binary logs from the start',
         )
     flavour = rooms.find_flavour(run.settings, run.shard.flavour)
-    server = rooms.private_server(run, flavour, {})
-    server.clear()
-    server.initialise(progress)
-    server.start(progress)
-    server.run_script(run.shard.init_sql_file)
+    with rooms.private_server(run, flavour, {}) as server:
+        server.clear()
+        server.initialise(progress)
+        server.start(progress)
+        server.run_script(run.shard.init_sql_file)
     return RestoreResult(run=run.id, shard=run.shard.name, flavour=flavour.name, first_backup="empty")

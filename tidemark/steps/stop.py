@@ -35,20 +35,20 @@ def _stop(run: Run, progress: ProgressCallback, guard: Guard) -> StopResult:
         return StopResult(run=run.id, shard=run.shard.name, skipped=caught.skipped)
     guard()
     flavour = rooms.find_flavour(run.settings, restored.flavour)
-    server = rooms.private_server(run, flavour, restored.variables, restored.bytes)
-    server.start(progress)  # adopts the running one; starts it again when it was stopped but that was not recorded
     watch = limits.DiskWatch(run.settings, f"{run.shard.name}: the stop", always, most=limits.JOURNAL_ROOM)
-    with watch.beside(lambda: mysql.kill_leftover(run.folder)):
-        tolerated = server.execute_all(
-            run.shard.sql_before_stop,
-            timeout=run.shard.sql_timeout.total_seconds(),
-            fail_on_error=run.shard.sql_fail_on_error,
-        )
-        position = server.position()
-        server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
-        if run.shard.restart_before_backup:
-            server.start(progress)
+    with rooms.private_server(run, flavour, restored.variables, restored.bytes) as server:
+        server.start(progress)  # adopts the running one; starts it again when it was stopped but that was not recorded
+        with watch.beside(lambda: mysql.kill_leftover(run.folder)):
+            tolerated = server.execute_all(
+                run.shard.sql_before_stop,
+                timeout=run.shard.sql_timeout.total_seconds(),
+                fail_on_error=run.shard.sql_fail_on_error,
+            )
+            position = server.position()
             server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
+            if run.shard.restart_before_backup:
+                server.start(progress)
+                server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
     return StopResult(
         run=run.id,
         shard=run.shard.name,
