@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 
-PLAIN = {"errors", "progress", "files"}
+PLAIN = {"errors", "progress", "files", "direct"}
 """What every room may know: values without a room of their own."""
 
 MAY_KNOW = {
@@ -20,6 +20,7 @@ MAY_KNOW = {
     "errors": set(),
     "progress": set(),
     "files": {"errors"},
+    "direct": set(),
     "planning": set(),
     "config": PLAIN,
     "storage": PLAIN,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tidemark import direct
 from tidemark.repository.blockmap import FrameRef
 from tidemark.repository.crew import Crew, Helpers
 from tidemark.repository.journal import FrameNote
@@ -18,8 +19,8 @@ class Pack:
     """A pack that is being filled or stored."""
 
     name: PackName
-    buffers: list[bytes] = field(default_factory=list)
-    """Two per frame: the nonce and the ciphertext."""
+    room: memoryview
+    """Memory for its frames, one behind the other; lent by the stream, which uses it again."""
     notes: list[FrameNote] = field(default_factory=list)
     size: int = 0
     """Sealed bytes that are allocated."""
@@ -31,6 +32,15 @@ class Pack:
     """Frames whose bytes are here."""
     closed: bool = False
     """Whether no further frame is coming."""
+
+    @property
+    def content(self) -> memoryview:
+        """What is to be stored, once every frame is filled."""
+        return self.room[: self.size]
+
+    def place(self, ref: FrameRef) -> memoryview:
+        """Where the frame's sealed bytes go."""
+        return self.room[ref.offset : ref.offset + ref.length]
 
 
 class PackStream:
@@ -53,31 +63,29 @@ class PackStream:
         self._next_name = next_name
         self._size = size
         self._room = most
+        self._rooms: list[memoryview] = []
         self._allocating = threading.Lock()
         self._open: Pack | None = None
 
     def allocate(self, compressed: int, raw: int) -> tuple[Pack, FrameRef]:
-        """A place for a frame of ``compressed`` bytes, still to be sealed. The caller must ``fill`` it."""
+        """A place for a frame of ``compressed`` bytes. The caller must seal it into ``pack.place(ref)`` and then call
+        ``filled``."""
         length = compressed + OVERHEAD
         with self._allocating:
             if self._open is not None and self._open.size + length > self._size:
                 self._close()
             if self._open is None:
-                self._wait_for_room()
-                self._open = Pack(self._next_name())
+                self._open = Pack(self._next_name(), self._wait_for_room(length))
             pack = self._open
             ref = FrameRef(pack.name, pack.frames, pack.size, length, raw)
-            pack.buffers += (b"", b"")
             pack.frames += 1
             pack.size += length
             pack.raw += raw
         return pack, ref
 
-    def fill(self, pack: Pack, ref: FrameRef, nonce: bytes, ciphertext: bytes, note: FrameNote | None = None) -> None:
-        """Puts a sealed frame at its place; the last one sends a closed pack on its way."""
+    def filled(self, pack: Pack, note: FrameNote | None = None) -> None:
+        """Says that a frame is sealed and at its place; the last one sends a closed pack on its way."""
         with self._crew.changed:
-            pack.buffers[2 * ref.number] = nonce
-            pack.buffers[2 * ref.number + 1] = ciphertext
             if note is not None:
                 pack.notes.append(note)
             pack.filled += 1
@@ -101,12 +109,16 @@ class PackStream:
         if done:
             self._submit(pack)
 
-    def _wait_for_room(self) -> None:
+    def _wait_for_room(self, least: int) -> memoryview:
+        """Memory for one more pack, for at least so many bytes (a single frame may be larger than a small pack)."""
         with self._crew.changed:
             while self._room == 0 and not self._crew.failed:
                 self._crew.changed.wait()
             self._crew.check()
             self._room -= 1
+            if self._rooms and len(self._rooms[-1]) >= least:
+                return self._rooms.pop()
+        return direct.room(max(self._size, least))
 
     def _submit(self, pack: Pack) -> None:
         self._helpers.submit(lambda: self._send(pack))
@@ -114,7 +126,7 @@ class PackStream:
     def _send(self, pack: Pack) -> None:
         self._crew.check()
         self._store(pack)
-        pack.buffers.clear()
         with self._crew.changed:
             self._room += 1
+            self._rooms.append(pack.room)
             self._crew.changed.notify_all()

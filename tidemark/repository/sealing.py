@@ -87,6 +87,12 @@ def seal(key: AESGCM, content: Buffer, aad: bytes) -> tuple[bytes, bytes]:
     return nonce, key.encrypt(nonce, content, aad)
 
 
+def seal_into(place: memoryview, key: AESGCM, content: Buffer, aad: bytes) -> None:
+    """Writes the sealed data to ``place``, which has exactly ``OVERHEAD`` bytes more than the content."""
+    place[:NONCE_BYTES] = nonce = secrets.token_bytes(NONCE_BYTES)
+    key.encrypt_into(nonce, content, aad, place[NONCE_BYTES:])
+
+
 def unseal(key: AESGCM, sealed: Buffer, aad: bytes, what: str) -> bytes:
     """What was sealed; ``Damaged`` when a bit of it or of what it is bound to differs."""
     view = memoryview(sealed)
@@ -126,9 +132,9 @@ class FrameSealer:
             )
         )
 
-    def seal(self, kind: Kind, pack: PackName, frame: int, raw: int, compressed: bytes) -> tuple[bytes, bytes]:
-        """Seals compressed content for its place: frame number ``frame`` of ``pack``."""
-        return seal(self._find_key(pack.run_id), compressed, self._aad(kind, pack, frame, raw))
+    def seal(self, place: memoryview, kind: Kind, pack: PackName, frame: int, raw: int, compressed: bytes) -> None:
+        """Seals compressed content into its place: frame number ``frame`` of ``pack``."""
+        seal_into(place, self._find_key(pack.run_id), compressed, self._aad(kind, pack, frame, raw))
 
     def open(self, kind: Kind, pack: PackName, frame: int, raw: int, sealed: Buffer, name: str) -> bytes:
         """The frame's content; ``Damaged`` names the pack's object ``name``."""

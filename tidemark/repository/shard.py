@@ -29,6 +29,9 @@ from tidemark.repository.upload import Stored, Upload
 from tidemark.repository.verify import Verified, Verify
 from tidemark.storage import Store
 
+WAITING = 6
+"""More threads for a durable restore: they wait for the disk for more than half of their time."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class History:
@@ -202,6 +205,8 @@ class ShardRepository:
         Raises ``DiskFull``, ``Damaged``, ``ObjectMissing`` and the errors of the store.
         """
         target = Target(folder, reuse=reuse, durable=durable)
+        if durable:
+            threads += WAITING
         manifest = self.manifest(backup) if only is None else self.manifest(backup).part(only)
         restore = Restore(
             self._store, self._key, self._names, manifest, target, threads=threads, guard=guard, limits=limits

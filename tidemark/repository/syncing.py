@@ -1,4 +1,5 @@
-"""Brings written bytes to the disk while the next ones are being made, so that the fsync at the end has little to do.
+"""Brings bytes that went into the page cache to the disk while the next ones are being made, so that the fsync at the
+end has little to do.
 
 That last fsync of every file stays: it is what makes a restore durable. This one only comes first, and keeps the errors
 that it sees: the kernel tells of a failed write once, perhaps here.

@@ -6,13 +6,15 @@ import contextlib
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tidemark import files
+from tidemark import direct, files
 from tidemark.errors import DiskFull, RunError
 from tidemark.files import NO_ROOM
 from tidemark.repository.manifest import Body, File
+from tidemark.repository.sealing import MAX_FRAME
 from tidemark.repository.syncing import Syncer
 
 _ZEROS = bytes(1 << 20)
@@ -31,6 +33,10 @@ class OpenFile:
         return os.pread(self._descriptor, length, offset)
 
     def write(self, offset: int, content: memoryview) -> None:
+        if self._target.durable and len(content) >= direct.LEAST:
+            done = direct.write(self._descriptor, self._target.aligned(content), offset)
+            content = content[done:]
+            offset += done
         count = len(content)
         while content:
             written = os.pwrite(self._descriptor, content, offset)
@@ -51,8 +57,9 @@ class Target:
         self._folder = folder
         self.reuse = reuse
         """Whether files that are there may hold some of the backup already."""
-        self._durable = durable
+        self.durable = durable
         self._syncer = Syncer()
+        self._rooms = threading.local()
 
     def prepare(self, body: Body) -> None:
         """Makes every folder and every file, in its full length and without content."""
@@ -80,9 +87,18 @@ class Target:
             finally:
                 os.close(descriptor)
 
+    def aligned(self, content: memoryview) -> memoryview:
+        """A copy that lies as ``direct`` needs it; good until this thread asks for the next one."""
+        room: memoryview | None = getattr(self._rooms, "room", None)
+        if room is None or len(room) < len(content):
+            room = self._rooms.room = direct.room(max(MAX_FRAME, len(content)))
+        copy = room[: len(content)]
+        copy[:] = content
+        return copy
+
     def wrote(self, path: Path, count: int) -> None:
-        """Bytes were written to a file: with ``durable`` they are sent on their way to the disk."""
-        if self._durable:
+        """Bytes were written into the page cache: with ``durable`` they are sent on their way to the disk."""
+        if self.durable:
             self._syncer.note(path, count)
 
     def finish(self, body: Body) -> None:
@@ -91,11 +107,11 @@ class Target:
             self._syncer.wait()
             for file in body.files:
                 path = self._folder / file.path
-                if self._durable:
+                if self.durable:
                     _sync(path)
                 path.chmod(file.mode)
             folders = sorted({d.path for d in body.directories} | _parents(body.files), reverse=True)
-            if self._durable:
+            if self.durable:
                 for path in (*(self._folder / folder for folder in folders), self._folder, self._folder.parent):
                     _sync(path)
             modes = {directory.path: directory.mode for directory in body.directories}

@@ -215,7 +215,7 @@ class Upload:
             joined = b"".join(content[i * size : (i + 1) * size] for i in new)
         compressed = self._compressor.compress(joined)
         pack, ref = self._data.allocate(len(compressed), len(joined))
-        nonce, ciphertext = self._sealer.seal(Kind.DATA, ref.pack, ref.number, ref.raw, compressed)
+        self._sealer.seal(pack.place(ref), Kind.DATA, ref.pack, ref.number, ref.raw, compressed)
         blocks = tuple(window.first + i for i in new)
         with segment.lock:
             index = len(known.frames)
@@ -224,7 +224,7 @@ class Upload:
                 known.set_block(window.first + i, digests[i], index, place)
         stored = b"".join(digests[i] for i in new)
         note = FrameNote(segment.file.path, segment.number, ref, blocks, stored)
-        self._data.fill(pack, ref, nonce, ciphertext, note)
+        self._data.filled(pack, note)
 
     def _inspect(self, window: Window, new: list[int], content: memoryview) -> None:
         """Looks at what is stored anew; the rest was looked at when it was stored."""
@@ -251,8 +251,8 @@ class Upload:
             content = known.encode()
             compressed = self._compressor.compress(content)
             pack, ref = self._maps.allocate(len(compressed), len(content))
-            nonce, ciphertext = self._sealer.seal(Kind.MAP, ref.pack, ref.number, ref.raw, compressed)
-            self._maps.fill(pack, ref, nonce, ciphertext)
+            self._sealer.seal(pack.place(ref), Kind.MAP, ref.pack, ref.number, ref.raw, compressed)
+            self._maps.filled(pack)
             segment.ref = ref
         self._count(segment, known, segment.ref)
 
@@ -280,7 +280,7 @@ class Upload:
         with self._storing:
             self._guard()
         try:
-            self._store.put_if_absent(name, pack.buffers)
+            self._store.put_if_absent(name, [pack.content])
         except ObjectExists:
             raise RepositoryError(
                 f"{name} exists, though run {self._run_id} has not stored it",

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+from tidemark import direct
 from tidemark.errors import AccessDenied, ObjectExists, ObjectMissing, StorageError, StorageFull, StorageUnavailable
 from tidemark.storage.base import Body, ObjectInfo, Store
 from tidemark.storage.names import RESERVED_PREFIX, check_name, is_name
@@ -193,11 +194,16 @@ class FileStore(Store):
 
 
 def _write_all(descriptor: int, body: Body) -> None:
+    """Writes a body to an empty file: large buffers past the page cache where that is possible, the rest as it is."""
     waiting = [memoryview(buffer).cast("B") for buffer in body if len(buffer)]
     waiting.reverse()
+    offset = 0
     while waiting:
-        batch = waiting[: -_MAX_VECTORS - 1 : -1]
-        written = os.writev(descriptor, batch)
+        written = direct.write(descriptor, waiting[-1], offset)
+        if not written:
+            batch = waiting[: -_MAX_VECTORS - 1 : -1]
+            written = os.pwritev(descriptor, batch, offset)
+        offset += written
         while written:
             first = waiting.pop()
             if written < len(first):

@@ -17,7 +17,7 @@ from tidemark.repository.journal import FrameNote, Journal, StoredPack
 from tidemark.repository.keys import DataKey, unwrap, wrap
 from tidemark.repository.manifest import ManifestCodec
 from tidemark.repository.names import PackName
-from tidemark.repository.sealing import Compressor, FrameSealer, Kind, decompress
+from tidemark.repository.sealing import OVERHEAD, Compressor, FrameSealer, Kind, decompress
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +44,9 @@ RUN = "20261123T210713Z-1a2b3c4d"
 PACK = PackName(RUN, 7)
 CONTENT = bytes(range(256)) * 40
 COMPRESSED = Compressor(1).compress(CONTENT)
-FRAME = b"".join(FrameSealer(DATA, "commerce/-80").seal(Kind.DATA, PACK, 3, len(CONTENT), COMPRESSED))
+_PLACE = bytearray(len(COMPRESSED) + OVERHEAD)
+FrameSealer(DATA, "commerce/-80").seal(memoryview(_PLACE), Kind.DATA, PACK, 3, len(CONTENT), COMPRESSED)
+FRAME = bytes(_PLACE)
 
 
 def journal_text() -> bytes:

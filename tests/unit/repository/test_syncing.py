@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tidemark import direct
 from tidemark.errors import RunError
 from tidemark.repository import Backup, Facts, MasterKey, Repository, ShardRepository, syncing
 from tidemark.storage import MemoryStore
@@ -35,11 +36,17 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ShardReposi
     return shard, backup
 
 
+def through_the_cache(*_: object) -> int:
+    """What ``direct.write`` says where the file system cannot pass the cache by."""
+    return 0
+
+
 def test_what_is_written_is_synced_on_the_way(
     stored: tuple[ShardRepository, Backup], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard, backup = stored
     synced: list[int] = []
+    monkeypatch.setattr(direct, "write", through_the_cache)
     monkeypatch.setattr(os, "fdatasync", synced.append)
 
     shard.restore(backup, tmp_path / "plain")
@@ -58,7 +65,26 @@ def test_a_write_that_failed_behind_our_back_fails_the_restore(
     def fail(descriptor: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    monkeypatch.setattr(direct, "write", through_the_cache)
     monkeypatch.setattr(os, "fdatasync", fail)
 
     with pytest.raises(RunError, match=r"a\.ibd cannot be written: Input/output error"):
         shard.restore(backup, tmp_path / "durable", durable=True)
+
+
+def test_what_goes_past_the_cache_is_the_same(
+    stored: tuple[ShardRepository, Backup], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard, backup = stored
+    real, passed = direct.write, []
+
+    def watched(descriptor: int, content: memoryview, offset: int) -> int:
+        passed.append(len(content))
+        return real(descriptor, content, offset)
+
+    monkeypatch.setattr(direct, "write", watched)
+
+    shard.restore(backup, tmp_path / "durable", durable=True)
+
+    assert sum(passed) == 8 << 20
+    assert (tmp_path / "durable" / "a.ibd").read_bytes() == (tmp_path / "data" / "a.ibd").read_bytes()
