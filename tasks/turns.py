@@ -17,11 +17,15 @@ from tidemark.config import Settings, ShardSettings
 from tidemark.errors import TidemarkError, UnknownShard
 from tidemark.fleet import metrics, records, turns
 from tidemark.fleet.turns import Waiting
+from tidemark.steps import kept
 
 if TYPE_CHECKING:
     from tasks.base import FleetTask
 
 log = logging.getLogger(__name__)
+
+_PATIENCE = 4
+"""The part of a cycle (one in so many) for which shards may wait for fresher ones whose folders a node has kept."""
 
 
 @contextlib.contextmanager
@@ -51,7 +55,13 @@ def _choose(task: FleetTask, client: redis.Redis, channel: Any, settings: Settin
     messages.pop(str(task.request.id), None)
     here = Waiting.of(str(task.request.id), settings.find_shard(shard))
     requests = _requests(client, settings, [(here.id, shard), *((id, m.shard) for id, m in messages.items())])
-    found = turns.plan(requests, _running(client, settings), settings.fleet)
+    found = turns.plan(
+        requests,
+        _running(client, settings),
+        settings.fleet,
+        kept=kept.held(settings),
+        patience=settings.cycle.every / _PATIENCE,
+    )
     over = {request.id: reason for request, reason in found.over}
     if found.next and found.next.id == here.id:
         return
@@ -66,7 +76,7 @@ def _choose(task: FleetTask, client: redis.Redis, channel: Any, settings: Settin
     elif own:
         parking.put_back(channel, own)
     if found.next:
-        log.info("%s goes before %s: its newest backup is older", found.next.shard, shard)
+        log.info("%s goes before %s: its newest backup is older, or its folder is here", found.next.shard, shard)
         parking.to_the_head(channel, messages[found.next.id])
     facts = {"shard": shard, "waiting": reason or "for a node"}
     task.backend.store_result(here.id, facts, "PENDING", request=task.request)

@@ -59,6 +59,23 @@ def test_the_stalest_shard_goes_first_and_what_people_ask_for_before_it(fleet: F
     assert not fleet.redis.exists(keys.TURN, keys.PARKED, "unacked")
 
 
+def test_a_node_begins_with_what_it_has_kept_while_nobody_waits_for_long(fleet: Fleet) -> None:
+    fleet.project.set("node", keep=True)
+    fleet.project.set("cycle", every="12h")
+    for hours, shard in enumerate(reversed(STALENESS[1:]), 1):
+        _age(fleet, shard, hours)
+    for shard in ("tide/b", "tide/d"):
+        (fleet.project.scratch / "kept" / shard).mkdir(parents=True)
+    scheduled = [fleet.enqueue(shard, priority=6) for shard in sorted(STALENESS)]
+
+    fleet.start_nodes("node1")
+
+    for result in scheduled:
+        result.get(timeout=60)
+    # Without any backup; kept, 2 h old; 5 h; kept, 1 h, when the stalest is 4 h; the others.
+    assert _begun(fleet) == ["tide/c", "tide/b", "tide/f", "tide/d", "tide/a", "tide/e"]
+
+
 def test_a_shard_over_the_bound_of_its_host_waits_without_holding_a_node(fleet: Fleet) -> None:
     fleet.project.set("fleet", max_per_host=1, max_per_keyspace=5)
     fleet.project.set_shard("other/x", host="localhost")

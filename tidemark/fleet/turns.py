@@ -1,4 +1,5 @@
-"""Whose turn it is: when more shards wait than nodes are free, the stalest goes first, and none over a bound.
+"""Whose turn it is: when more shards wait than nodes are free, the stalest goes first, and none over a bound; a node
+that has kept folders begins with those shards, as long as no other has to wait for long.
 
 The plans are pure; ``choosing`` sees to it that one node at a time chooses.
 """
@@ -8,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import redis
 from redis.exceptions import LockError
@@ -81,12 +82,28 @@ class Room:
         self._keyspaces[request.keyspace] += 1
 
 
-def plan(waiting: Sequence[Waiting], running: Iterable[ShardSettings], bounds: FleetSettings) -> Turn:
-    """The turn of the stalest request that has room; of equals, that of the first in ``waiting``."""
+def plan(
+    waiting: Sequence[Waiting],
+    running: Iterable[ShardSettings],
+    bounds: FleetSettings,
+    *,
+    kept: Collection[str] = (),
+    patience: timedelta = timedelta(0),
+) -> Turn:
+    """The turn of the stalest request that has room; of equals, that of the first in ``waiting``.
+
+    Shards in ``kept``, whose data folders the node that asks has kept, go before those that are staler by no more than
+    ``patience``: for this node they are cheap. So nobody is passed over for longer than that.
+    """
     room = Room(running, bounds)
     over = tuple((request, reason) for request in waiting if (reason := room.lacking(request)))
     late = {request.id for request, _ in over}
-    return Turn(min((request for request in waiting if request.id not in late), key=staleness, default=None), over)
+    free = [request for request in waiting if request.id not in late]
+    if not free:
+        return Turn(None, over)
+    stalest = min(free, key=staleness)
+    cheap = [r for r in free if r.shard in kept and staleness(r) - staleness(stalest) <= patience]
+    return Turn(min(cheap, key=staleness, default=stalest), over)
 
 
 def fitting(waiting: Sequence[Waiting], running: Iterable[ShardSettings], bounds: FleetSettings) -> list[Waiting]:

@@ -103,6 +103,13 @@ def take(run: Run, data: Path) -> int | None:
     return found.backup
 
 
+def held(settings: Settings) -> frozenset[str]:
+    """The shards whose folders are here, by their names alone: for a node that chooses what to begin."""
+    if not settings.node.keep:
+        return frozenset()
+    return frozenset(f"{path.parent.name}/{path.name}" for path in _folders(settings))
+
+
 def all_kept(settings: Settings) -> list[Kept]:
     """Every kept folder, the one that was kept longest first."""
     found = [kept for path in _folders(settings) if (kept := _read(path))]

@@ -65,3 +65,26 @@ def test_as_many_go_on_as_there_is_room_for_together_the_stalest_first() -> None
 
     assert [request.shard for request in fitting] == ["a/2", "b/1"]
     assert len(turns.fitting(waiting, running, FleetSettings())) == 4
+
+
+def test_what_a_node_has_kept_goes_before_what_is_a_little_staler_and_never_before_what_is_much_staler() -> None:
+    stale, older, kept = _waiting("a/1", 9), _waiting("a/2", 8), _waiting("a/3", 7)
+
+    def first(*waiting: Waiting, hours: float) -> Waiting | None:
+        patience = timedelta(hours=hours)
+        return turns.plan(waiting, [], FleetSettings(), kept={"a/3", "x/1"}, patience=patience).next
+
+    assert first(stale, older, kept, hours=2) == kept
+    assert first(stale, older, kept, hours=1.9) == stale
+    assert first(stale, older, hours=12) == stale
+    assert first(_waiting("a/4", None), stale, kept, hours=12) == _waiting("a/4", None), "it has no backup at all"
+
+
+def test_of_several_kept_ones_the_stalest_goes_first_and_one_over_a_bound_waits_as_others_do() -> None:
+    waiting = [_waiting("b/1", 9, "db2"), _waiting("a/1", 5), _waiting("b/2", 7, "db2"), _waiting("a/2", 8)]
+    kept, patience = {"a/1", "a/2", "b/2"}, timedelta(hours=6)
+
+    assert turns.plan(waiting, [], FleetSettings(), kept=kept, patience=patience).next == waiting[3]
+    bound = turns.plan(waiting, [_shard("a/8")], FleetSettings(max_per_host=1), kept=kept, patience=patience)
+    assert bound.next == waiting[2]
+    assert [request.shard for request, _ in bound.over] == ["a/1", "a/2"]

@@ -54,6 +54,20 @@ def test_a_kept_folder_is_taken_once(project: Project) -> None:
     assert sorted(path.name for path in run.folder.iterdir()) == ["data", "run.json"]
 
 
+def test_a_node_knows_whose_folders_it_has(project: Project) -> None:
+    assert kept.held(project.settings()) == frozenset()
+    keep(project, SHARD, 7)
+    run = new_run(project, OTHER)
+    kept.keep(run, make_data(run, "x"), 3)
+    assert kept.held(project.settings()) == {SHARD, OTHER}
+
+    taker = new_run(project)
+    kept.take(taker, taker.folder / "data")
+    assert kept.held(project.settings()) == {OTHER}
+    project.set("node", keep=False)
+    assert kept.held(project.settings()) == frozenset(), "what nobody takes is no reason"
+
+
 def test_a_newer_folder_replaces_the_older_one(project: Project) -> None:
     keep(project, SHARD, 7)
     keep(project, SHARD, 8)
