@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
@@ -21,8 +22,12 @@ SHORTEST = 10
 """Characters of a new password."""
 _NAME = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{0,63}")
 _HASH = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
-_NOBODY = bcrypt.hashpw(os.urandom(16).hex().encode(), bcrypt.gensalt(ROUNDS))
-"""What a name that nobody has is compared with, so that it takes as long as one that somebody has."""
+
+
+@functools.cache
+def _nobody() -> bytes:
+    """What a name that nobody has is compared with, so that it takes as long as one that somebody has."""
+    return bcrypt.hashpw(os.urandom(16).hex().encode(), bcrypt.gensalt(ROUNDS))
 
 
 class Users:
@@ -67,8 +72,8 @@ class Users:
 
     def check(self, name: str, password: str) -> bool:
         """Whether this is the person's password. Takes as long for a name that nobody has."""
-        given = password.encode()
-        hashed = self.hashes.get(name, "").encode() or _NOBODY
+        given, nobody = password.encode(), _nobody()  # made for everybody: the first one must not take longer
+        hashed = self.hashes.get(name, "").encode() or nobody
         same = bcrypt.checkpw(given[:LONGEST], hashed)
         return same and name in self.hashes and len(given) <= LONGEST
 

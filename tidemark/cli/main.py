@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
 from types import FrameType
@@ -10,39 +11,51 @@ from typing import Any
 import click
 
 from tidemark import __version__
-from tidemark.cli import (
-    backup,
-    backups,
-    cancel,
-    check,
-    completion,
-    drill,
-    exporter,
-    janitor,
-    keys,
-    logs,
-    mirror,
-    nodes,
-    notify,
-    plan,
-    prune,
-    queue,
-    restore,
-    retry,
-    run,
-    shards,
-    show,
-    status,
-    users,
-    verify,
-)
 from tidemark.cli.context import common_options
 from tidemark.cli.output import console, fail
 from tidemark.errors import TidemarkError
 
+COMMANDS = {
+    "backup": "backup.command",
+    "backups": "backups.command",
+    "cancel": "cancel.command",
+    "completion": "completion.command",
+    "config": "check.group",
+    "drill": "drill.command",
+    "exporter": "exporter.command",
+    "janitor": "janitor.command",
+    "keys": "keys.group",
+    "logs": "logs.command",
+    "mirror": "mirror.command",
+    "nodes": "nodes.command",
+    "notify": "notify.command",
+    "plan": "plan.command",
+    "prune": "prune.command",
+    "queue": "queue.command",
+    "restore": "restore.command",
+    "retry": "retry.command",
+    "run": "run.command",
+    "shards": "shards.command",
+    "show": "show.command",
+    "status": "status.command",
+    "users": "users.group",
+    "verify": "verify.command",
+}
+"""Every command, and where it is: loaded when it is called, because all of them together take most of a second."""
+
 
 class Group(click.Group):
-    """Turns Tidemark's errors into one clear message and exit status 1; a traceback only with ``--debug``."""
+    """Loads commands when they are called, and turns Tidemark's errors into one clear message and exit status 1; a
+    traceback only with ``--debug``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            module, _, attribute = COMMANDS[cmd_name].partition(".")
+            self.add_command(getattr(importlib.import_module(f"tidemark.cli.{module}"), attribute))
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -82,35 +95,6 @@ def cli() -> None:
     The configuration is the file given with --config, else the one that $TIDEMARK_CONFIG names, else
     ./tidemark.toml.
     """
-
-
-for command in (
-    backup.command,
-    backups.command,
-    cancel.command,
-    check.group,
-    completion.command,
-    drill.command,
-    exporter.command,
-    janitor.command,
-    keys.group,
-    logs.command,
-    mirror.command,
-    nodes.command,
-    notify.command,
-    plan.command,
-    prune.command,
-    queue.command,
-    restore.command,
-    retry.command,
-    run.command,
-    shards.command,
-    show.command,
-    status.command,
-    users.group,
-    verify.command,
-):
-    cli.add_command(command)
 
 
 def main() -> None:

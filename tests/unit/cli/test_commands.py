@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,10 @@ pytestmark = pytest.mark.unit
 def walk(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command that does something, with the words that call it."""
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
             yield from walk(below, (*words, name))
     else:
         yield words, command
@@ -26,6 +31,24 @@ def walk(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[
 
 COMMANDS = list(walk(cli))
 IDS = [" ".join(words) for words, _ in COMMANDS]
+
+
+def test_a_command_is_loaded_under_the_name_that_it_has_itself() -> None:
+    context = click.Context(cli)
+    names = cli.list_commands(context)
+
+    assert {"backup", "config", "status"} <= set(names)
+    assert [getattr(cli.get_command(context, name), "name", None) for name in names] == names
+    assert cli.get_command(context, "nonsense") is None
+
+
+def test_a_command_does_not_wait_for_what_others_need() -> None:
+    """``tidemark status`` is typed often, and talks to Redis alone."""
+    code = "import sys; from tidemark.cli.main import cli; cli.get_command(None, 'logs'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "tidemark.cli.logs" in loaded
+    assert not {"celery", "boto3", "MySQLdb", "tidemark.cli.backup"} & set(loaded)
 
 
 @pytest.mark.parametrize(("words", "command"), COMMANDS, ids=IDS)
