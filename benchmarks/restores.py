@@ -64,13 +64,14 @@ def restore_delta(bench: Bench) -> list[Outcome]:
     (place.folder / "restored").rename(kept)
 
     def delta() -> dict[str, float]:
+        warm(kept)
         kept.rename(place.folder / "restored")
         try:
-            return place.restore(data, delta=True, keep=True)
+            return place.restore(data, delta=True, durable=True, keep=True)
         finally:
             (place.folder / "restored").rename(kept)
 
-    best = bench.best(plain=lambda: place.restore(data), delta=delta)
+    best = bench.best(plain=lambda: place.restore(data, durable=True), delta=delta)
     return [
         Outcome(
             "restore-delta",
@@ -100,8 +101,8 @@ def shape(bench: Bench) -> list[Outcome]:
     best = bench.best(
         up_eight=lambda: fresh_upload(bench, "first", eight),
         up_skewed=lambda: fresh_upload(bench, "first", skewed),
-        down_eight=lambda: places["eight"].restore(eight),
-        down_skewed=lambda: places["skewed"].restore(skewed),
+        down_eight=lambda: places["eight"].restore(eight, durable=True),
+        down_skewed=lambda: places["skewed"].restore(skewed, durable=True),
     )
     outcomes = []
     for way, title in (("up", "upload"), ("down", "restore")):

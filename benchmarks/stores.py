@@ -45,8 +45,8 @@ def s3(bench: Bench) -> list[Outcome]:
         best = bench.best(
             file_up=lambda: fresh_upload(bench, "first", data),
             s3_up=upload,
-            file_down=lambda: files.restore(data),
-            s3_down=lambda: objects.restore(data),
+            file_down=lambda: files.restore(data, durable=True),
+            s3_down=lambda: objects.restore(data, durable=True),
         )
     return [
         Outcome(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import signal
 import sys
@@ -56,6 +57,17 @@ class Group(click.Group):
             module, _, attribute = COMMANDS[cmd_name].partition(".")
             self.add_command(getattr(importlib.import_module(f"tidemark.cli.{module}"), attribute))
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if not near:
+                raise
+            raise click.UsageError(f'{error.message} Did you mean "{near[0]}"?', ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

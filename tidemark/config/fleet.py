@@ -27,8 +27,9 @@ class NodeSettings(Section):
     more than a quarter of the machine's memory."""
     keep: bool = False
     """Whether data folders stay in the scratch folder after their upload, so that a shard's next run on this node
-    fetches only what has changed. Every block is checked all the same. They go, the oldest first, as soon as a run
-    needs their room, and all of them when this is false again."""
+    fetches only what has changed. Every block is checked all the same. When several shards wait, the node begins with
+    one that it has kept, unless another is staler by more than a quarter of a cycle. Kept folders go, the oldest first,
+    as soon as a run needs their room, and all of them when this is false again."""
     start_timeout: Duration = timedelta(minutes=5)
     """How long a private server that starts may do nothing: neither read nor write nor compute."""
     stop_timeout: Duration = timedelta(hours=1)

@@ -73,6 +73,10 @@ class Restored:
     seconds: float
 
 
+_Block = tuple[int, int, bytes]
+"""A block's number in its file, its place in its frame, its digest."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Map:
     """A map segment that is to be read."""
@@ -90,8 +94,7 @@ class _Frame:
 
     ref: FrameRef
     file: File
-    blocks: list[tuple[int, int, bytes]]
-    """The block in the file, its place in the frame, its digest."""
+    blocks: list[_Block]
 
 
 class Restore:
@@ -245,14 +248,19 @@ class Restore:
 
     def _still_wanted(self, frame: _Frame) -> _Frame:
         """The frame without the blocks that the file has already."""
-        missing = []
+        missing, kept = [], 0
+        size = self._block_size
         with self._target.open(frame.file.path) as target:
-            for block in frame.blocks:
-                offset, length = self._span(frame.file, block[0])
-                if self._digest(target.read(offset, length)) == block[2]:
-                    self._meter.add(length)
-                else:
-                    missing.append(block)
+            for run in _runs(frame.blocks):
+                start = run[0][0] * size
+                content = memoryview(target.read(start, min(len(run) * size, frame.file.length - start)))
+                for place, block in enumerate(run):
+                    piece = content[place * size : (place + 1) * size]
+                    if self._digest(piece) == block[2]:
+                        kept += len(piece)
+                    else:
+                        missing.append(block)
+        self._meter.add(kept)
         return _Frame(frame.ref, frame.file, missing)
 
     def _write(self, frame: _Frame, sealed: memoryview) -> None:
@@ -316,6 +324,18 @@ class _Pieces:
             self._written += self._length
             self._length = 0
         return self._written
+
+
+def _runs(blocks: list[_Block]) -> Iterator[list[_Block]]:
+    """Blocks that follow one another in the file, so that one read gets them all."""
+    run: list[_Block] = []
+    for block in sorted(blocks):
+        if run and block[0] != run[-1][0] + 1:
+            yield run
+            run = []
+        run.append(block)
+    if run:
+        yield run
 
 
 def _neighbours(items: Iterable[Item], ref_of: Callable[[Item], FrameRef], limit: int) -> Iterator[list[Item]]:

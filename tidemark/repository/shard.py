@@ -30,7 +30,8 @@ from tidemark.repository.verify import Verified, Verify
 from tidemark.storage import Store
 
 WAITING = 6
-"""More threads for a durable restore: they wait for the disk for more than half of their time."""
+"""More threads for a durable restore: they wait for the disk for more than half of their time. Where most blocks are
+only hashed, they would be in one another's way."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ class ShardRepository:
         Raises ``DiskFull``, ``Damaged``, ``ObjectMissing`` and the errors of the store.
         """
         target = Target(folder, reuse=reuse, durable=durable)
-        if durable:
+        if durable and not reuse:
             threads += WAITING
         manifest = self.manifest(backup) if only is None else self.manifest(backup).part(only)
         restore = Restore(

@@ -42,6 +42,14 @@ def test_a_command_is_loaded_under_the_name_that_it_has_itself() -> None:
     assert cli.get_command(context, "nonsense") is None
 
 
+def test_a_misspelt_command_is_told_what_it_may_have_been() -> None:
+    done = CliRunner().invoke(cli, ["stauts"])
+
+    assert done.exit_code == 2
+    assert 'Did you mean "status"?' in done.output
+    assert "Did you mean" not in CliRunner().invoke(cli, ["xyzzy"]).output
+
+
 def test_a_command_does_not_wait_for_what_others_need() -> None:
     """``tidemark status`` is typed often, and talks to Redis alone."""
     code = "import sys; from tidemark.cli.main import cli; cli.get_command(None, 'logs'); print(*sys.modules)"
