@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 from tidemark.planning import Load, Rates, Simulated, Work, cost, nodes_needed, shortest_cycle, simulate
 
-MEASURED = Rates(download=1.2e9, upload=1.2e9, open=0.9e9, hash=4.3e9, seal=0.55e9)
+MEASURED = Rates(download=1.2e9, upload=1.2e9, open=1.6e9, hash=4.6e9, seal=0.7e9)
 """Per-byte costs of a node with two cores, by this project's benchmarks, on a link of 10 Gbit/s."""
 
 
