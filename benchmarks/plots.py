@@ -30,7 +30,7 @@ def main() -> None:
 
 def _targets(outcomes: list[dict[str, Any]], path: Path) -> None:
     """How far beyond its target each figure is; 1 is the target."""
-    figure, axes = plt.subplots(figsize=(8, 0.34 * len(outcomes) + 1))
+    figure, axes = plt.subplots(figsize=(10, 0.26 * len(outcomes) + 0.8))
     for place, outcome in enumerate(reversed(outcomes)):
         value, target = outcome["value"], outcome["target"]
         reached = value / target if outcome["better"] == "more" else target / value if value > 0 else 10.0
@@ -38,7 +38,9 @@ def _targets(outcomes: list[dict[str, Any]], path: Path) -> None:
         axes.text(min(reached, 10.0), place, f" {value:.3g} {outcome['unit']}", va="center", fontsize=7)
     axes.set_yticks(range(len(outcomes)), [_short(o["title"]) for o in reversed(outcomes)], fontsize=7)
     axes.axvline(1, color="black", linewidth=0.8)
-    _logarithmic(axes, [0.25, 0.5, 1, 2, 4])
+    _logarithmic(axes, [0.25, 0.5, 1, 2, 4, 8])
+    axes.set_xlim(0.25, 20)  # room for what is written behind the longest bar
+    axes.set_ylim(-0.7, len(outcomes) - 0.3)
     axes.set_xlabel("times the target (the line: exactly on it)", fontsize=8)
     _save(figure, path)
 
@@ -54,10 +56,11 @@ def _throughput(outcomes: list[dict[str, Any]], path: Path) -> None:
                 label = {"ours": "", "theirs": other}.get(label, f"{outcome['figure']}: {label}")
                 if label:
                     bars[label] = value
-    figure, axes = plt.subplots(figsize=(8, 0.3 * len(bars) + 1))
+    figure, axes = plt.subplots(figsize=(10, 0.26 * len(bars) + 0.8))
     names = sorted(bars, key=lambda name: bars[name])
     axes.barh(names, [bars[name] for name in names], color="#3b6ea5")
     axes.tick_params(labelsize=7)
+    axes.set_ylim(-0.7, len(bars) - 0.3)
     _logarithmic(axes, [125, 250, 500, 1000, 2000, 4000])
     axes.set_xlabel("MB/s", fontsize=8)
     _save(figure, path)
@@ -70,7 +73,7 @@ def _logarithmic(axes: Any, ticks: list[float]) -> None:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 70 else text[:67] + "..."
+    return text if len(text) <= 92 else text[:89] + "..."
 
 
 def _save(figure: Any, path: Path) -> None:
