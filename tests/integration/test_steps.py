@@ -20,6 +20,7 @@ from tests.support.project import Project
 from tests.support.stock import stock_server
 from tidemark import steps
 from tidemark.errors import BackupConflict, LeaseLost, RunError
+from tidemark.progress import Progress
 from tidemark.steps import Run, bring_back, rooms
 from tidemark.steps.results import StepResult
 
@@ -123,6 +124,27 @@ def test_a_server_that_dies_before_the_stop_sends_the_run_back_to_restore(
     assert stopped.position == primary.position()
     assert steps.upload.run(run).number == 2
     assert restored_equals(primary, project, tmp_path)
+
+
+def test_a_server_that_is_killed_while_it_starts_sends_the_run_back_to_restore(
+    primary: Primary, project: Project
+) -> None:
+    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    run = new_run(project)
+    steps.restore.run(run)
+    killed: list[int] = []
+
+    def strike(progress: Progress) -> None:
+        if progress.phase == "starting the private server" and not killed:
+            killed.append(server_pid(run))
+            kill_server(run)
+
+    caught = steps.catchup.run(run, progress=strike)
+
+    assert killed, "it was not there yet"
+    assert caught.position == primary.position()
+    steps.stop.run(run)
+    assert steps.upload.run(run).number == 2
 
 
 def test_a_first_copy_whose_server_died_is_made_anew(primary: Primary, project: Project, tmp_path: Path) -> None:

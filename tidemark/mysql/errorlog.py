@@ -42,6 +42,12 @@ class ErrorLog:
         """Whether the server has reported, since the mark, that it has shut down completely."""
         return any(_CLEAN.search(line) for line in self.lines())
 
+    def complains(self, console: Path) -> bool:
+        """Whether the server, or what came to be none, has said what is wrong since the mark. One that is killed from
+        outside has no time to."""
+        lines = self.lines()
+        return any(_INTERESTING.search(line) for line in lines) if lines else bool(_read(console))
+
     def explain(self, console: Path) -> str:
         """The lines that tell what went wrong: errors, else the last ones; from the console when the log is empty."""
         lines = self.lines() or _read(console)

@@ -177,6 +177,8 @@ class PrivateServer:
                 self.session().run("SELECT 1")
                 break
             except DataFolderVoid:
+                if not self.log.complains(self.layout.console):
+                    raise  # killed by somebody, or by a kernel without memory: nothing is wrong with its data
                 raise ServerStartFailed(
                     f"the private {self.flavour.name} {self.flavour.server_version} ended while it started:\n"
                     f"{self.log.explain(self.layout.console)}",
