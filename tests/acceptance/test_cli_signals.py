@@ -30,11 +30,6 @@ def primary(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield primary
 
 
-@pytest.fixture(scope="module")
-def account(primary: Primary) -> Account:
-    return primary.create_backup_account()
-
-
 @pytest.fixture
 def project(tmp_path: Path, primary: Primary, account: Account) -> Project:
     project = Project(tmp_path)

@@ -11,30 +11,12 @@ import pytest
 from sandbox.checksums import checksums
 from sandbox.object_servers import ACCESS_KEY, REGION, SECRET_KEY, MotoServer, ObjectServer, find_gcs_server
 from sandbox.primary import Account, Primary
-from sandbox.workload import Workload, fill
+from sandbox.workload import Workload
 from tests.support.fleet import Fleet
-from tests.support.needs import need_flavour, need_program
+from tests.support.needs import need_program
 from tests.support.stock import stock_server
 
 pytestmark = pytest.mark.acceptance
-
-
-@pytest.fixture(scope="module")
-def primaries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Primary]]:
-    need_flavour("mariadb")
-    need_flavour("mysql")
-    with (
-        Primary(tmp_path_factory.mktemp("mariadb"), "mariadb") as maria,
-        Primary(tmp_path_factory.mktemp("mysql"), "mysql") as mysql,
-    ):
-        for primary in (maria, mysql):
-            fill(primary, 8)
-        yield {"maria": maria, "mysql": mysql}
-
-
-@pytest.fixture(scope="module")
-def accounts(primaries: dict[str, Primary]) -> dict[str, Account]:
-    return {keyspace: primary.create_backup_account() for keyspace, primary in primaries.items()}
 
 
 @pytest.fixture(params=["s3", "gs"])

@@ -13,9 +13,9 @@ import pytest
 
 from sandbox.checksums import checksums
 from sandbox.primary import Account, Primary
-from sandbox.workload import Workload, fill
+from sandbox.workload import Workload
 from tests.support.fleet import Fleet
-from tests.support.needs import need_flavour, need_program
+from tests.support.needs import need_program
 from tests.support.stock import stock_server
 from tests.support.waiting import wait_until
 from tidemark import fleet as fleet_room
@@ -24,24 +24,6 @@ from tidemark.errors import SourceUnreachable
 pytestmark = pytest.mark.acceptance
 
 SHARDS = {"maria": ["maria/a", "maria/b", "maria/c"], "mysql": ["mysql/a", "mysql/b", "mysql/c"]}
-
-
-@pytest.fixture(scope="module")
-def primaries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Primary]]:
-    need_flavour("mariadb")
-    need_flavour("mysql")
-    with (
-        Primary(tmp_path_factory.mktemp("mariadb"), "mariadb") as maria,
-        Primary(tmp_path_factory.mktemp("mysql"), "mysql") as mysql,
-    ):
-        for primary in (maria, mysql):
-            fill(primary, 8)
-        yield {"maria": maria, "mysql": mysql}
-
-
-@pytest.fixture(scope="module")
-def accounts(primaries: dict[str, Primary]) -> dict[str, Account]:
-    return {keyspace: primary.create_backup_account() for keyspace, primary in primaries.items()}
 
 
 @pytest.fixture

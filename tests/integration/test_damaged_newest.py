@@ -27,11 +27,6 @@ def primary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Primary]:
         yield primary
 
 
-@pytest.fixture(scope="module")
-def account(primary: Primary) -> Account:
-    return primary.create_backup_account()
-
-
 @pytest.fixture
 def project(primary: Primary, account: Account, tmp_path: Path) -> Project:
     project = Project(tmp_path)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
 from sandbox.redis import RedisServer
-from tests.support.needs import need_program
 from tests.support.waiting import wait_until
 from tidemark import fleet
 from tidemark.config import RedisSettings
@@ -20,20 +18,6 @@ from tidemark.fleet import keys, leases
 pytestmark = pytest.mark.integration
 
 SHARD = "commerce/-80"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    need_program("redis-server")
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: RedisServer) -> Iterator[redis.Redis]:
-    with fleet.connect(RedisSettings(url=server.url)) as made:
-        made.flushdb()
-        yield made
 
 
 def _take(client: redis.Redis, run: str, fence: int | None = None, ttl: float = 60) -> int:

@@ -27,20 +27,6 @@ MIRRORS = (
 )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    need_program("redis-server")
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: RedisServer) -> Iterator[redis.Redis]:
-    with fleet.connect(RedisSettings(url=server.url)) as made:
-        made.flushdb()
-        yield made
-
-
 def _run(name: str = "r1", started: datetime = NOW) -> RunRecord:
     return RunRecord(run=name, shard=SHARD, node="node1@a", root="id", fence=3, started=started, updated=started)
 
