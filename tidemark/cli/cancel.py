@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 from tidemark import fleet
 from tidemark.cli.context import common_options, complete_shards, json_option, load_settings, prepare_celery
 from tidemark.cli.output import console, facts, moment, print_json
+from tidemark.cli.pauses import pauses
 from tidemark.config import Settings
 from tidemark.errors import RunError
 
@@ -72,7 +72,7 @@ def _sentences(cancelled: Cancelled, dry_run: bool) -> list[str]:
 
 def _wait(settings: Settings, runs: list[CancelledRun], timeout: float) -> None:
     """Until no node says that it works on one of the runs."""
-    deadline, pause = time.monotonic() + timeout, threading.Event()
+    deadline = time.monotonic() + timeout
     left = {run.run: run.node for run in runs}
     with fleet.connect(settings.redis) as client:
         while left:
@@ -83,5 +83,5 @@ def _wait(settings: Settings, runs: list[CancelledRun], timeout: float) -> None:
                     "see the node's log; it commits nothing any more, and clears up when it is started again",
                 )
             if left:
-                pause.wait(LOOK_EVERY)
+                pauses.wait(LOOK_EVERY)
     console.print("The nodes have cleared up.", soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from rich.text import Text
 from tidemark import fleet
 from tidemark.cli.context import prepare_celery
 from tidemark.cli.output import console, facts, print_json, size
+from tidemark.cli.pauses import pauses
 from tidemark.cli.shard_table import table
 from tidemark.config import Settings
 from tidemark.errors import RunError, TidemarkError
@@ -99,7 +99,7 @@ def _enqueue(shard: str, first_backup: str | None, force: bool) -> AsyncResult[A
 
 def _watch(settings: Settings, results: dict[str, AsyncResult[Any]]) -> None:
     """Shows the shards until all their runs have ended; without a terminal, a line as each one ends."""
-    pause, left, limits = threading.Event(), dict(results), Limits.of(settings)
+    left, limits = dict(results), Limits.of(settings)
     with (
         fleet.connect(settings.redis) as client,
         Live(console=console, refresh_per_second=4, transient=True, vertical_overflow="ellipsis") as live,
@@ -117,7 +117,7 @@ def _watch(settings: Settings, results: dict[str, AsyncResult[Any]]) -> None:
                 head = Text(f"{len(results) - len(left)} of {len(results)} runs have ended", "bold")
                 views.sort(key=lambda view: view.running is None)
                 live.update(Group(head, table(views, width=console.width, limits=limits)))
-            pause.wait(LOOK_EVERY)
+            pauses.wait(LOOK_EVERY)
 
 
 def _outcome(shard: str, result: AsyncResult[Any]) -> dict[str, Any]:

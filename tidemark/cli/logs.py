@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 import click
 from rich.text import Text
@@ -11,6 +10,7 @@ from rich.text import Text
 from tidemark import fleet
 from tidemark.cli.context import common_options, load_settings, shard_argument
 from tidemark.cli.output import console, facts, moment
+from tidemark.cli.pauses import pauses
 from tidemark.errors import RunError
 from tidemark.fleet import Client
 from tidemark.fleet.logs import LogLine
@@ -48,7 +48,7 @@ def command(shard: str, run_id: str | None, follow: bool, level: str, as_json: b
     least = logging.getLevelNamesMapping()[level.upper()]
     with fleet.connect(settings.redis) as client:
         run = _find(client, name, run_id)
-        mark, some, pause = "0", False, threading.Event()
+        mark, some = "0", False
         while True:
             ended = _ended(client, run)  # asked first: lines that come in between are read below
             lines, mark = fleet.logs.read(client, run, mark)
@@ -58,7 +58,7 @@ def command(shard: str, run_id: str | None, follow: bool, level: str, as_json: b
                     _print(line, as_json)
             if not follow or ended:
                 break
-            pause.wait(LOOK_EVERY)
+            pauses.wait(LOOK_EVERY)
     if not some:
         console.print(f"Redis holds no lines of run {run}; see the log of its node, or [logs] keep_lines.")
 

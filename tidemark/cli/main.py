@@ -14,6 +14,7 @@ import click
 from tidemark import __version__
 from tidemark.cli.context import common_options
 from tidemark.cli.output import console, fail
+from tidemark.cli.pauses import pauses
 from tidemark.errors import TidemarkError
 
 COMMANDS = {
@@ -112,6 +113,7 @@ def cli() -> None:
 def main() -> None:
     """The entry point. SIGTERM ends a command like Ctrl-C does: what it started is stopped and removed."""
     signal.signal(signal.SIGTERM, _terminate)
+    pauses.listen()
     try:
         cli(prog_name="tidemark")
     except _Terminated:

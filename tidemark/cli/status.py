@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from rich.text import Text
 from tidemark import fleet
 from tidemark.cli.context import common_options, complete_shards, json_option, load_settings, prepare_celery
 from tidemark.cli.output import console, facts, print_json, size, span
+from tidemark.cli.pauses import pauses
 from tidemark.cli.rescan import rescan as rescan_repository
 from tidemark.cli.selection import select
 from tidemark.cli.shard_table import UNCUT, table
@@ -179,7 +179,6 @@ def _one_line(seen: Seen) -> Text:
 
 def _watch(settings: Settings, names: Sequence[str], states: Sequence[str], sort: str, interval: float) -> None:
     """Draws the table again and again; what does not fit the screen is what needs no attention."""
-    pause = threading.Event()
     if not facts.is_terminal:
         raise click.UsageError("--watch draws on a terminal, and standard output is none")
     try:
@@ -189,7 +188,7 @@ def _watch(settings: Settings, names: Sequence[str], states: Sequence[str], sort
                     live.update(_screen(_look(settings, names), states, sort), refresh=True)
                 except TidemarkError as error:  # Redis is away: so the screen says until it is back
                     live.update(Text(str(error), "red"), refresh=True)
-                pause.wait(max(interval, 0.2))
+                pauses.wait(max(interval, 0.2))
     except KeyboardInterrupt:
         return
 
