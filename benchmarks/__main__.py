@@ -25,6 +25,7 @@ from rich.table import Table
 from benchmarks import fleets, others, restores, servers, stores, uploads
 from benchmarks.dataset import ROWS, Datasets
 from benchmarks.figure import Bench, Outcome
+from sandbox.programs import find_programs
 
 FIGURES: dict[str, Callable[[Bench], list[Outcome]]] = {
     "upload-first": uploads.upload_first,
@@ -45,6 +46,17 @@ FIGURES: dict[str, Callable[[Bench], list[Outcome]]] = {
     "cycle-cpu": stores.cycle_cpu,
 }
 
+NEEDS = {
+    "upload-first": ("mariadb-backup", "zstd", "openssl"),
+    "upload-peers": ("mydumper", "restic", "zstd"),
+    "catchup-mariadb": ("sysbench",),
+    "catchup-mysql": ("sysbench", "mysqld"),
+    "idle": ("mysqld",),
+    "s3": ("versitygw",),
+}
+"""Programs that a figure needs beside Tidemark's own; most need sysbench as well, to make the data."""
+WITHOUT_DATA = {"idle", "chain", "emission"}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
@@ -64,7 +76,30 @@ def main() -> None:
         return
     if unknown := set(given.figure) - FIGURES.keys():
         parser.error(f"there is no figure {', '.join(sorted(unknown))}; --list tells what there is")
+    complain_of_missing(given)
     show(measure_all(given))
+
+
+def complain_of_missing(given: argparse.Namespace) -> None:
+    """Ends before anything is measured when a program is missing: not after ten minutes."""
+    made = given.data and (given.data / f"eight-{given.rows}").exists()
+    lines = []
+    for figure in given.figure or FIGURES:
+        needed = set(NEEDS.get(figure, ())) | (set() if made or figure in WITHOUT_DATA else {"sysbench"})
+        if missing := sorted(program for program in needed if not there(program)):
+            lines.append(f"  {figure} needs {', '.join(missing)}")
+    if lines:
+        raise SystemExit(
+            "Programs are missing:\n"
+            + "\n".join(lines)
+            + "\nHINT: apt-get install sysbench mariadb-backup mydumper restic zstd openssl; versitygw is a server for "
+            "tests (go install github.com/versity/versitygw/cmd/versitygw@latest); or name only other figures (--list)"
+        )
+
+
+def there(program: str) -> bool:
+    """Whether a program can be found."""
+    return bool(find_programs("mysql") if program == "mysqld" else shutil.which(program))
 
 
 def measure_all(given: argparse.Namespace) -> list[Outcome]:

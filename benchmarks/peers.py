@@ -53,12 +53,6 @@ def restic(data: Path, repository: Path, size: int, *, create: bool) -> Found:
     return _shell(f"restic backup --quiet {shlex.quote(str(data))}", size, environment)
 
 
-def restic_restore(repository: Path, target: Path, size: int) -> Found:
-    """And back."""
-    environment = {"RESTIC_REPOSITORY": str(repository), "RESTIC_PASSWORD": "benchmark", "HOME": str(repository.parent)}
-    return _shell(f"restic restore latest --quiet --target {target}", size, environment)
-
-
 def cp(data: Path, target: Path, size: int) -> Found:
     """A plain copy, not through a reflink."""
     return _shell(f"cp -r --reflink=never {shlex.quote(str(data))} {target}", size)
