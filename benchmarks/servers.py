@@ -136,9 +136,6 @@ def _private(
     data_bytes: int,
 ) -> float:
     """Seconds that a run's private server takes, with the settings that a node gives it by default."""
-    programs = find_programs(flavour)
-    if programs is None:
-        raise SystemExit(f"the programs of {flavour} are not on this machine")
     with mysql.connect(endpoint) as source:
         variables = source.variables()
     options = mysql.ServerOptions(
@@ -149,7 +146,7 @@ def _private(
         disable_redo_log=True,
         die_with_parent=True,
     )
-    server = mysql.PrivateServer(mysql.find_flavour(flavour, programs.server.parent), folder, options)
+    server = mysql.PrivateServer(_installed(flavour), folder, options)
     server.mark_cold()
     try:
         server.start(ignore)
@@ -205,13 +202,18 @@ def _bare(project: Project, flavour: Flavour, folder: Path) -> float:
     """Seconds to start a server on the restored data, with the same options, and to stop it."""
     shutil.rmtree(folder, ignore_errors=True)
     bring_back.run(project.settings(), "bench/0", folder / "data")
-    programs = find_programs(flavour)
-    if programs is None:
-        raise SystemExit(f"the programs of {flavour} are not on this machine")
     options = mysql.ServerOptions({}, 256 << 20, 60, 60, disable_redo_log=False, die_with_parent=True)
-    server = mysql.PrivateServer(mysql.find_flavour(flavour, programs.server.parent), folder, options)
+    server = mysql.PrivateServer(_installed(flavour), folder, options)
     server.mark_cold()
     began = time.perf_counter()
     server.start(ignore)
     server.stop(upgrade_safe=False, progress=ignore)
     return time.perf_counter() - began
+
+
+def _installed(flavour: Flavour) -> mysql.Flavour:
+    """The flavour with the programs of this machine."""
+    programs = find_programs(flavour)
+    if programs is None:
+        raise SystemExit(f"the programs of {flavour} are not on this machine")
+    return mysql.find_flavour(flavour, programs.server.parent)

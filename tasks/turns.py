@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -43,12 +43,21 @@ def turn(task: FleetTask, shard: str) -> Iterator[None]:
         if not others and not settings.fleet.bounded:
             yield
             return
+        held = kept.held(settings)  # before: while one node chooses, all others wait
         with turns.choosing(client):
-            _choose(task, client, channel, settings, shard, priority if others else 0)
+            _choose(task, client, channel, settings, shard, priority if others else 0, held)
             yield
 
 
-def _choose(task: FleetTask, client: redis.Redis, channel: Any, settings: Settings, shard: str, priority: int) -> None:
+def _choose(
+    task: FleetTask,
+    client: redis.Redis,
+    channel: Any,
+    settings: Settings,
+    shard: str,
+    priority: int,
+    held: Collection[str],
+) -> None:
     own = broker.own(channel, task.request)
     others = broker.waiting(channel, SHARED_QUEUE, priority) if priority else []
     messages = {message.id: message for message in others if message.task == BACKUP}
@@ -59,7 +68,7 @@ def _choose(task: FleetTask, client: redis.Redis, channel: Any, settings: Settin
         requests,
         _running(client, settings),
         settings.fleet,
-        kept=kept.held(settings),
+        kept=held,
         patience=settings.cycle.every / _PATIENCE,
     )
     over = {request.id: reason for request, reason in found.over}

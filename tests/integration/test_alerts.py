@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from sandbox.redis import RedisServer
-from tests.support.needs import need_program
 from tests.support.project import Project
 from tests.support.webhook import PATH, Receiver
 from tidemark import alerts, fleet
@@ -53,13 +52,6 @@ class Scene:
     def check(self, **later: float) -> alerts.Outcome:
         self.now += timedelta(**later)
         return alerts.check(self.settings, self.client, self.now)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    need_program("redis-server")
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
 
 
 @pytest.fixture

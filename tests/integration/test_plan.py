@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from sandbox.redis import RedisServer
-from tests.support.needs import need_program
 from tests.support.project import Project
 from tidemark import fleet
 from tidemark.cli.main import cli
@@ -22,13 +20,6 @@ from tidemark.fleet.history import RunFigures
 pytestmark = pytest.mark.integration
 
 NOW = datetime(2026, 11, 23, 21, 7, 13, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    need_program("redis-server")
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
 
 
 def figures(restored: int | None, restore: float, state: history.EndState = "succeeded") -> RunFigures:

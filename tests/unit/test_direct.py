@@ -12,6 +12,8 @@ import pytest
 
 from tidemark import direct
 
+pytestmark = pytest.mark.unit
+
 WHOLE = direct.LEAST + 3 * direct.ALIGNED
 
 

@@ -7,7 +7,7 @@ connection, the exception is swallowed, and the command would go on. So it is al
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from types import FrameType
 
 
@@ -16,7 +16,6 @@ class Pauses:
 
     def __init__(self) -> None:
         self._interrupted = False
-        self._never = threading.Event()
 
     def listen(self) -> None:
         """Notes every Ctrl-C from now on; not for a process that was started to ignore it, as ``nohup`` does."""
@@ -27,7 +26,7 @@ class Pauses:
         """Waits. Raises ``KeyboardInterrupt`` at once if there was one, whether or not it was heard."""
         if self._interrupted:
             raise KeyboardInterrupt
-        self._never.wait(seconds)
+        time.sleep(seconds)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._interrupted = True

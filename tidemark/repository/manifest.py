@@ -150,7 +150,7 @@ class ManifestCodec:
         """The sealed body of backup ``number``, and its raw length."""
         content = json.dumps(body.model_dump(mode="json"), separators=(",", ":")).encode()
         aad = manifest_aad(self._repository, self._shard, number, Kind.BODY)
-        return b"".join(seal(self._key, Compressor(_LEVEL).compress(content), aad)), len(content)
+        return seal(self._key, Compressor(_LEVEL).compress(content), aad), len(content)
 
     def encode(self, backup: Backup, sealed_body: bytes, raw_body: int) -> bytes:
         """The whole object. The backup's own ``digest`` is not part of it."""
@@ -161,7 +161,7 @@ class ManifestCodec:
         length = OVERHEAD + len(compressed)
         header = _HEADER.pack(MAGIC, VERSION, self._repository, length, len(content), len(sealed_body), raw_body)
         aad = manifest_aad(self._repository, self._shard, backup.number, Kind.HEAD, header)
-        return b"".join((header, *seal(self._key, compressed, aad), sealed_body))
+        return b"".join((header, seal(self._key, compressed, aad), sealed_body))
 
     def head_length(self, number: int, start: bytes, size: int) -> int:
         """How many bytes from the object's start hold the head, by its first bytes; ``size`` is the whole object's."""

@@ -81,16 +81,18 @@ def decompress(data: Buffer, raw: int, what: str) -> bytes:
     return content
 
 
-def seal(key: AESGCM, content: Buffer, aad: bytes) -> tuple[bytes, bytes]:
-    """The nonce, and the ciphertext with its tag; sealed data is the one after the other."""
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    return nonce, key.encrypt(nonce, content, aad)
-
-
 def seal_into(place: memoryview, key: AESGCM, content: Buffer, aad: bytes) -> None:
-    """Writes the sealed data to ``place``, which has exactly ``OVERHEAD`` bytes more than the content."""
+    """Writes the sealed data to ``place``, which has exactly ``OVERHEAD`` bytes more than the content: the nonce, then
+    the ciphertext with its tag."""
     place[:NONCE_BYTES] = nonce = secrets.token_bytes(NONCE_BYTES)
     key.encrypt_into(nonce, content, aad, place[NONCE_BYTES:])
+
+
+def seal(key: AESGCM, content: Buffer, aad: bytes) -> bytes:
+    """The same in memory of its own."""
+    sealed = bytearray(len(content) + OVERHEAD)
+    seal_into(memoryview(sealed), key, content, aad)
+    return bytes(sealed)
 
 
 def unseal(key: AESGCM, sealed: Buffer, aad: bytes, what: str) -> bytes:

@@ -71,28 +71,28 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
             since=restored.position_at,
             guard=limits.DiskWatch(run.settings, f"{run.shard.name}: the catch-up", guard),
         )
-        log.info("%s: caught up %d transactions to %s", run.shard.name, caught.transactions, checkpoint)
-        headroom, warning = bridges.judge(run, bridge, restored.position_at, str(found.endpoint))
-        if warning:
-            log.warning("%s: %s", run.shard.name, warning)
-        return CatchupResult(
-            run=run.id,
-            shard=run.shard.name,
-            source=caught.source or str(found.endpoint),
-            replica=found.replica,
-            source_lag_seconds=found.lag,
-            moves=caught.moves,
-            server_version=flavour.server_version,
-            start=caught.start,
-            checkpoint=checkpoint,
-            position=caught.position,
-            transactions=caught.transactions,
-            binlog_bytes=bridge.total_bytes,
-            binlog_retention_seconds=bridge.retention,
-            oldest_binlog=bridge.oldest,
-            oldest_binlog_at=bridge.oldest_at,
-            bridge_bytes=bridge.bridge_bytes,
-            bridge_seconds=headroom,
-            bridge_warning=warning,
-            seconds=round(time.monotonic() - began, 3),
-        )
+    log.info("%s: caught up %d transactions to %s", run.shard.name, caught.transactions, checkpoint)
+    headroom, warning = bridges.judge(run, bridge, restored.position_at, str(found.endpoint))
+    if warning:
+        log.warning("%s: %s", run.shard.name, warning)
+    return CatchupResult(
+        run=run.id,
+        shard=run.shard.name,
+        source=caught.source or str(found.endpoint),
+        replica=found.replica,
+        source_lag_seconds=found.lag,
+        moves=caught.moves,
+        server_version=flavour.server_version,
+        start=caught.start,
+        checkpoint=checkpoint,
+        position=caught.position,
+        transactions=caught.transactions,
+        binlog_bytes=bridge.total_bytes,
+        binlog_retention_seconds=bridge.retention,
+        oldest_binlog=bridge.oldest,
+        oldest_binlog_at=bridge.oldest_at,
+        bridge_bytes=bridge.bridge_bytes,
+        bridge_seconds=headroom,
+        bridge_warning=warning,
+        seconds=round(time.monotonic() - began, 3),
+    )
