@@ -24,8 +24,8 @@ from tests.support.project import Project
 from tests.support.waiting import wait_until
 from tidemark.errors import Damaged, KeyUnavailable, StorageUnavailable, TidemarkError
 from tidemark.repository import Keyring, KeySource, MasterKey, Repository, list_keys, retire, rotate
-from tidemark.repository.keys import DataKey, unwrap, wrap
-from tidemark.repository.kms import KmsKey
+from tidemark.repository.keys.keys import DataKey, unwrap, wrap
+from tidemark.repository.keys.kms import KmsKey
 from tidemark.storage import FileStore, MemoryStore
 
 pytestmark = pytest.mark.integration

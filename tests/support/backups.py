@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from tidemark.errors import StorageUnavailable
 from tidemark.repository import Backup, Facts, MasterKey, Repository, ShardRepository
-from tidemark.repository.geometry import Geometry
+from tidemark.repository.format.geometry import Geometry
 from tidemark.storage import Body, ObjectInfo, Store
 
 SMALL = Geometry(block_size=512, window=2048, segment_blocks=16)

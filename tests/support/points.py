@@ -27,8 +27,8 @@ from tidemark.fleet import metrics, records
 from tidemark.mysql import process
 from tidemark.mysql.server import PrivateServer
 from tidemark.mysql.session import Session
-from tidemark.repository.journal import Journal
-from tidemark.repository.target import OpenFile
+from tidemark.repository.restore.target import OpenFile
+from tidemark.repository.upload.journal import Journal
 from tidemark.storage.file import FileStore
 from tidemark.storage.s3 import S3Store
 

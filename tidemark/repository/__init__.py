@@ -1,19 +1,19 @@
 """Backups: encrypted, full, and stored so that unchanged blocks are stored once. See ``docs/format.md``."""
 
-from tidemark.repository.backup import Backup, Facts
+from tidemark.repository.format.backup import Backup, Facts
+from tidemark.repository.format.manifest import Manifest
 from tidemark.repository.inspect import Inspected, Inspector
-from tidemark.repository.keyring import Keyring, KeySource
-from tidemark.repository.keys import MasterKey, WrappingKey
-from tidemark.repository.limits import Limits, RateLimit
-from tidemark.repository.manifest import Manifest
-from tidemark.repository.mirror import Level, Mirror, Mirrored
-from tidemark.repository.prune import Pruned
+from tidemark.repository.keys.keyring import Keyring, KeySource
+from tidemark.repository.keys.keys import MasterKey, WrappingKey
+from tidemark.repository.keys.rotation import KnownKey, Rotated, list_keys, retire, rotate
+from tidemark.repository.mirror.mirror import Level, Mirror, Mirrored
+from tidemark.repository.prune.prune import Pruned
+from tidemark.repository.prune.retention import PrunePlan, RetentionPolicy, Verdict, plan_prune
 from tidemark.repository.repository import Repository
-from tidemark.repository.restore import Restored
-from tidemark.repository.retention import PrunePlan, RetentionPolicy, Verdict, plan_prune
-from tidemark.repository.rotation import KnownKey, Rotated, list_keys, retire, rotate
+from tidemark.repository.restore.restore import Restored
+from tidemark.repository.restore.verify import Verified
 from tidemark.repository.shard import History, ShardRepository
-from tidemark.repository.verify import Verified
+from tidemark.repository.threads.limits import Limits, RateLimit
 
 __all__ = [
     "Backup",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 
 from tidemark.errors import ForeignRepository, KeyUnavailable, ObjectExists, RepositoryMissing
-from tidemark.repository.keyring import Keyring, key_ids, not_opened, open_data_key, warn_of_old_key
-from tidemark.repository.keys import DataKey, WrappingKey, unwrap, wrap
-from tidemark.repository.mirror import Mirror, copy_keys
-from tidemark.repository.names import KEYS
+from tidemark.repository.format.names import KEYS
+from tidemark.repository.keys.keyring import Keyring, key_ids, not_opened, open_data_key, warn_of_old_key
+from tidemark.repository.keys.keys import DataKey, WrappingKey, unwrap, wrap
+from tidemark.repository.mirror.mirror import Mirror, copy_keys
 from tidemark.repository.shard import ShardRepository
 from tidemark.storage import Store
 

@@ -11,22 +11,22 @@ from pathlib import Path
 
 from tidemark.errors import BackupConflict, BackupMissing, Damaged, ObjectExists, ObjectMissing, RepositoryError
 from tidemark.progress import ProgressCallback, ignore
-from tidemark.repository.backup import Backup, Facts
-from tidemark.repository.geometry import Geometry
+from tidemark.repository.format.backup import Backup, Facts
+from tidemark.repository.format.geometry import Geometry
+from tidemark.repository.format.manifest import HEAD_READ, Manifest, ManifestCodec
+from tidemark.repository.format.names import PackName, ShardNames, is_run_id
+from tidemark.repository.format.sealing import FrameSealer
 from tidemark.repository.inspect import Inspector
-from tidemark.repository.journal import Journal
-from tidemark.repository.keys import DataKey
-from tidemark.repository.limits import Limits, always
-from tidemark.repository.manifest import HEAD_READ, Manifest, ManifestCodec
-from tidemark.repository.names import PackName, ShardNames, is_run_id
-from tidemark.repository.probe import open_one_frame
-from tidemark.repository.prune import READERS, Pruned, Pruner
-from tidemark.repository.restore import Restore, Restored
-from tidemark.repository.retention import PrunePlan, RetentionPolicy, plan_prune
-from tidemark.repository.sealing import FrameSealer
-from tidemark.repository.target import Target
-from tidemark.repository.upload import Stored, Upload
-from tidemark.repository.verify import Verified, Verify
+from tidemark.repository.keys.keys import DataKey
+from tidemark.repository.prune.prune import READERS, Pruned, Pruner
+from tidemark.repository.prune.retention import PrunePlan, RetentionPolicy, plan_prune
+from tidemark.repository.restore.probe import open_one_frame
+from tidemark.repository.restore.restore import Restore, Restored
+from tidemark.repository.restore.target import Target
+from tidemark.repository.restore.verify import Verified, Verify
+from tidemark.repository.threads.limits import Limits, always
+from tidemark.repository.upload.journal import Journal
+from tidemark.repository.upload.upload import Stored, Upload
 from tidemark.storage import Store
 
 WAITING = 6

@@ -18,8 +18,8 @@ from blake3 import blake3
 from tests.support.backups import noise, open_shard, upload, write_folder
 from tests.support.second_reader import Reader
 from tidemark.repository import Facts, MasterKey, Repository
-from tidemark.repository.geometry import Geometry
-from tidemark.repository.keys import DataKey, derive, unwrap, wrap
+from tidemark.repository.format.geometry import Geometry
+from tidemark.repository.keys.keys import DataKey, derive, unwrap, wrap
 from tidemark.storage import MemoryStore
 
 pytestmark = pytest.mark.unit

@@ -11,20 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidemark.errors import Damaged, TidemarkError
-from tidemark.repository import MasterKey, blockmap
-from tidemark.repository.blockmap import FrameRef, Segment
-from tidemark.repository.journal import FrameNote, Journal, StoredPack
-from tidemark.repository.keys import DataKey, unwrap, wrap
-from tidemark.repository.manifest import ManifestCodec
-from tidemark.repository.names import PackName
-from tidemark.repository.sealing import OVERHEAD, Compressor, FrameSealer, Kind, decompress
+from tidemark.repository import MasterKey
+from tidemark.repository.format import block_map
+from tidemark.repository.format.block_map import FrameRef, Segment
+from tidemark.repository.format.manifest import ManifestCodec
+from tidemark.repository.format.names import PackName
+from tidemark.repository.format.sealing import OVERHEAD, Compressor, FrameSealer, Kind, decompress
+from tidemark.repository.keys.keys import DataKey, unwrap, wrap
+from tidemark.repository.upload.journal import FrameNote, Journal, StoredPack
 
 pytestmark = pytest.mark.unit
 
 MASTER = MasterKey(bytes(range(32)))
 DATA = DataKey.generate()
 WRAPPED = wrap(MASTER, DATA)
-MAP = blockmap.Segment.unknown(9).encode()
+MAP = block_map.Segment.unknown(9).encode()
 
 
 def spoilt(whole: bytes) -> st.SearchStrategy[bytes]:
@@ -102,7 +103,7 @@ def test_a_journal_is_believed_as_far_as_it_can_be_read(content: bytes) -> None:
 @given(spoilt(MAP), st.integers(1, 20))
 def test_a_map_is_read_or_refused(content: bytes, count: int) -> None:
     with contextlib.suppress(TidemarkError):
-        assert blockmap.decode(content, count, "a map").count == count
+        assert block_map.decode(content, count, "a map").count == count
 
 
 @settings(max_examples=400, deadline=None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.backups import SMALL, allocated, facts, noise, open_shard, read_folder, upload, write_folder
 from tidemark.errors import RepositoryError, RunError
 from tidemark.progress import Progress
-from tidemark.repository.geometry import Geometry
+from tidemark.repository.format.geometry import Geometry
 from tidemark.storage import MemoryStore
 
 pytestmark = pytest.mark.unit

@@ -16,7 +16,7 @@ from tidemark.config import Settings
 from tidemark.errors import Damaged, DiskFull, RunError
 from tidemark.progress import Progress
 from tidemark.repository import Repository
-from tidemark.repository.keys import MasterKey
+from tidemark.repository.keys.keys import MasterKey
 from tidemark.steps import bring_back, landing
 from tidemark.storage import FileStore
 

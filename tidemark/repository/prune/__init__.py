@@ -1,0 +1,1 @@
+"""Which backups go and which stay, and the deleting of what no backup refers to."""

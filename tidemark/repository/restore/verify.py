@@ -1,0 +1,174 @@
+"""Verify: a restore that writes nowhere. It goes on after damage, so that all of it is named."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tidemark.errors import Damaged, ObjectMissing
+from tidemark.progress import ProgressCallback
+from tidemark.repository.format import block_map
+from tidemark.repository.format.block_map import HOLE, FrameRef
+from tidemark.repository.format.manifest import Body, File, Manifest, segment_counts
+from tidemark.repository.format.names import ShardNames
+from tidemark.repository.format.sealing import Kind
+from tidemark.repository.inspect import Inspected, Inspector
+from tidemark.repository.keys.keys import DataKey
+from tidemark.repository.restore.restore import Restore, Span
+from tidemark.storage import Store
+
+MOST_NAMED = 1000
+"""Damages that are named; beyond these they are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found in a backup."""
+
+    bytes: int
+    """Bytes of files whose blocks were looked at; holes count, though nothing is stored for them."""
+    fetched_bytes: int
+    """Bytes that came from the store."""
+    pages: int
+    """Database pages whose own checksum is right."""
+    unchecked_pages: int
+    """Database pages that have none to recompute."""
+    damages: int
+    """How many things are wrong."""
+    named: tuple[str, ...]
+    """What is wrong, naming the object, or the file and page; the first thousand."""
+    seconds: float
+
+
+class Verify(Restore):
+    """One look at one backup. Use it once."""
+
+    def __init__(
+        self,
+        store: Store,
+        key: DataKey,
+        names: ShardNames,
+        manifest: Manifest,
+        *,
+        threads: int,
+        inspector: Inspector | None,
+        sample: float,
+    ) -> None:
+        super().__init__(store, key, names, manifest, _Nowhere(self), threads=threads)
+        self._inspector = inspector
+        self._sample = sample
+        self._chance = random.Random()  # noqa: S311 -- which blocks are looked at this time is no secret
+        self._starts: dict[str, bytes] = {}
+        self._noting = threading.Lock()
+        self._seen = self._pages = self._unchecked = self._damages = 0
+        self._named: dict[str, None] = {}
+
+    def look(self, progress: ProgressCallback) -> Verified:
+        """Reads, authenticates and decompresses every frame, recomputes every digest and every page's checksum."""
+        restored = self.run(progress)
+        return Verified(
+            bytes=self._seen,
+            fetched_bytes=restored.fetched_bytes,
+            pages=self._pages,
+            unchecked_pages=self._unchecked,
+            damages=self._damages,
+            named=tuple(self._named),
+            seconds=restored.seconds,
+        )
+
+    @contextlib.contextmanager
+    def _spared(self) -> Iterator[None]:
+        try:
+            yield
+        except (Damaged, ObjectMissing) as error:
+            self._note(error.message)
+
+    def _note(self, message: str) -> None:
+        with self._noting:
+            if message not in self._named:
+                self._damages += 1
+                if len(self._named) < MOST_NAMED:
+                    self._named[message] = None
+
+    def _selected(self) -> bool:
+        with self._noting:
+            return self._sample >= 1 or self._chance.random() < self._sample
+
+    def see(self, path: str, offset: int, content: memoryview | None, length: int) -> None:
+        """A stretch of a file whose digests are right; None for zeros."""
+        found = Inspected()
+        if content is not None and self._inspector is not None and self._inspector.wants(path):
+            if offset == 0:
+                self._starts.setdefault(path, bytes(content[: self._block_size]))
+            found = self._inspector.inspect(path, self._start(path), offset, content)
+        for message in found.bad:
+            self._note(f"backup {self._manifest.backup.number}: {message}")
+        with self._noting:
+            self._seen += length
+            self._pages += found.pages
+            self._unchecked += found.unchecked
+
+    def _start(self, path: str) -> bytes:
+        """The first block of a file; empty when it cannot be read, which is noted where it is looked at."""
+        if path not in self._starts:
+            file = next(file for file in self._manifest.body.files if file.path == path)
+            try:
+                self._starts[path] = self._read_start(file)
+            except (Damaged, ObjectMissing):
+                self._starts[path] = b""
+        return self._starts[path]
+
+    def _read_start(self, file: File) -> bytes:
+        body = self._manifest.body
+        count = next(iter(segment_counts(file.length, self._block_size, body.segment_blocks)))
+        ref = next(iter(body.segments(file)))
+        segment = block_map.decode(self._open_frame(Kind.MAP, ref), count, f"the map of {file.path}")
+        if segment.frame_of[0] == HOLE:
+            return b""
+        content = self._open_frame(Kind.DATA, segment.frames[segment.frame_of[0]])
+        at = segment.index_of[0] * self._block_size
+        return content[at : at + self._block_size]
+
+    def _open_frame(self, kind: Kind, ref: FrameRef) -> bytes:
+        name = self._names.pack(ref.pack)
+        sealed = memoryview(self._store.get(name, ref.offset, ref.length))
+        return self._sealer.open(kind, ref.pack, ref.number, ref.raw, sealed, name)
+
+
+class _Nowhere:
+    """Takes what a restore would write."""
+
+    reuse = False
+
+    def __init__(self, verify: Verify) -> None:
+        self._verify = verify
+
+    def prepare(self, body: Body) -> None:
+        """Nothing is made."""
+
+    def finish(self, body: Body) -> None:
+        """Nothing is left to do."""
+
+    @contextlib.contextmanager
+    def open(self, path: str) -> Iterator[Span]:
+        yield _Eye(self._verify, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Eye:
+    """Takes what a restore would write into one file."""
+
+    verify: Verify
+    path: str
+
+    def read(self, offset: int, length: int) -> bytes:
+        return b""
+
+    def write(self, offset: int, content: memoryview) -> None:
+        self.verify.see(self.path, offset, content, len(content))
+
+    def make_zero(self, offset: int, length: int) -> None:
+        self.verify.see(self.path, offset, None, length)
