@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.primary import Flavour, Primary
-from tidemark.mysql.mariadb import LEFT_OUT as MARIADB_LEFT_OUT
-from tidemark.mysql.mysql import LEFT_OUT as MYSQL_LEFT_OUT
-from tidemark.mysql.selection import select
+from tidemark.mysql.data_folder.selection import select
+from tidemark.mysql.flavours.mariadb import LEFT_OUT as MARIADB_LEFT_OUT
+from tidemark.mysql.flavours.mysql import LEFT_OUT as MYSQL_LEFT_OUT
 
 ROWS = 1_000_000
 """Rows of each of the eight tables; a million make a file of about 255 MB."""

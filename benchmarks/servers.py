@@ -13,8 +13,9 @@ from sandbox.programs import find_programs
 from sandbox.workload import fill
 from tests.support.project import Project
 from tidemark import mysql, steps
+from tidemark.mysql.server import buffer_pool
 from tidemark.progress import ignore
-from tidemark.steps import bring_back, buffer
+from tidemark.steps import bring_back
 from tidemark.steps.results import StepResult
 
 FOREVER = 1800.0
@@ -140,7 +141,7 @@ def _private(
         variables = source.variables()
     options = mysql.ServerOptions(
         variables=variables,
-        buffer_pool=buffer.size(data_bytes, buffer.memory()),
+        buffer_pool=buffer_pool.size(data_bytes, buffer_pool.memory()),
         start_timeout=300,
         stop_timeout=600,
         disable_redo_log=True,

@@ -76,7 +76,7 @@ def count(client: redis.Redis, shard: str, step: str, error: Exception) -> None:
 
 
 def place(error: BaseException) -> str:
-    """Where in our own code an error passed last: ``tidemark/mysql/server.py:204, in start``. No values, so no
+    """Where in our own code an error passed last: ``tidemark/mysql/server/private.py:204, in start``. No values, so no
     secrets."""
     ours = [
         frame

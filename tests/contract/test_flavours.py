@@ -34,7 +34,7 @@ from tidemark.errors import (
     SourceUnreachable,
     StatementFailed,
 )
-from tidemark.mysql import replication
+from tidemark.mysql.replication import catchup
 from tidemark.progress import ignore
 
 pytestmark = pytest.mark.contract
@@ -217,7 +217,7 @@ def test_a_server_that_is_killed_during_the_catch_up_is_reported_as_void(
 def test_a_private_server_that_hangs_ends_the_catch_up(
     primary: Primary, endpoint: mysql.Endpoint, place: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replication, "ANSWER_PATIENCE", 1.0)
+    monkeypatch.setattr(catchup, "ANSWER_PATIENCE", 1.0)
     server = place.started(endpoint)
     process = place.server_process()
     try:

@@ -145,13 +145,13 @@ def test_the_figures_of_a_failure_say_what_happened_where(client: redis.Redis) -
     records.start(client, _run())
     records.enter(client, "r1", "catchup")
     message = "the primary has purged\n 0-1-4410\nHINT: raise binlog_expire_logs_seconds"
-    records.close(client, "r1", "failed", error=message, place="tidemark/mysql/source.py:7, in check_follows")
+    records.close(client, "r1", "failed", error=message, place="tidemark/mysql/source/base.py:7, in check_follows")
 
     (told,) = history.runs(client, SHARD)
 
     assert (told.state, told.step, told.error) == ("failed", "catchup", "the primary has purged 0-1-4410")
     assert told.hint == "raise binlog_expire_logs_seconds"
-    assert told.place == "tidemark/mysql/source.py:7, in check_follows"
+    assert told.place == "tidemark/mysql/source/base.py:7, in check_follows"
 
 
 def test_the_newest_figures_of_many_shards_are_read_at_once_and_bounded(client: redis.Redis) -> None:

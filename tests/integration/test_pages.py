@@ -11,7 +11,7 @@ from sandbox.programs import Flavour
 from sandbox.schema import create_rich_schema
 from tests.support.needs import need_flavour
 from tests.support.project import Project
-from tidemark.mysql import pages
+from tidemark.mysql.data_folder import page_checksums
 
 pytestmark = pytest.mark.integration
 
@@ -35,18 +35,20 @@ def test_every_page_of_a_real_backup_is_checked_and_a_flipped_bit_is_found(flavo
     data = tmp_path / "data"
     project.json("restore", SHARD, "--to", str(data))
     kinds = set()
-    for path in sorted(path for path in data.rglob("*") if pages.is_data_file(path.relative_to(data).as_posix())):
+    for path in sorted(
+        path for path in data.rglob("*") if page_checksums.is_data_file(path.relative_to(data).as_posix())
+    ):
         name, content = path.relative_to(data).as_posix(), bytearray(path.read_bytes())
-        form = pages.read_format(bytes(content[:65536]), 16384)
+        form = page_checksums.read_format(bytes(content[:65536]), 16384)
         assert form.known, name
         for number in range(len(content) // form.size):
             at = number * form.size
             page = memoryview(content)[at : at + form.size]
-            if pages.check_page(form, page) is None or not any(page):
+            if page_checksums.check_page(form, page) is None or not any(page):
                 continue
             place = 40 + number * 7919 % (form.size - 60)
             page[place] ^= 1 << number % 8
-            found = pages.check(name, form, at, page)
+            found = page_checksums.check(name, form, at, page)
             page[place] ^= 1 << number % 8
             skipped = name == "ibdata1" and found.unchecked
             assert skipped or [bad for bad, _ in found.bad] == [number], (name, number, place)

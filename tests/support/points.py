@@ -25,7 +25,7 @@ from tasks import app, base
 from tidemark import files, fleet, steps
 from tidemark.fleet import metrics, records
 from tidemark.mysql import process
-from tidemark.mysql.server import PrivateServer
+from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session
 from tidemark.repository.restore.target import OpenFile
 from tidemark.repository.upload.journal import Journal

@@ -5,23 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidemark.errors import ServerError
-from tidemark.mysql.at_rest import find_server, is_data_folder
-from tidemark.mysql.bridge import Bridge, measure_bridge
-from tidemark.mysql.checking import TablesChecked, check_tables
+from tidemark.mysql.data_folder.at_rest import find_server, is_data_folder
+from tidemark.mysql.data_folder.selection import Selection
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.export import Exported, LeftOut, export_tables
-from tidemark.mysql.flavour import Flavour
-from tidemark.mysql.mariadb import MariaDB
-from tidemark.mysql.mysql import MySQL
+from tidemark.mysql.flavours.base import Flavour
+from tidemark.mysql.flavours.mariadb import MariaDB
+from tidemark.mysql.flavours.mysql import MySQL
 from tidemark.mysql.options import ServerOptions
-from tidemark.mysql.primary import Replica, find_primary, find_replica
-from tidemark.mysql.record import kill_leftover
-from tidemark.mysql.replication import Catchup
-from tidemark.mysql.rights import Review, review_rights
-from tidemark.mysql.selection import Selection
-from tidemark.mysql.server import PrivateServer
-from tidemark.mysql.source import Source, connect
-from tidemark.mysql.tables import TablePatterns
+from tidemark.mysql.replication.binlogs import Bridge, measure_bridge
+from tidemark.mysql.replication.catchup import Catchup
+from tidemark.mysql.server.private import PrivateServer
+from tidemark.mysql.server.state import kill_leftover
+from tidemark.mysql.source.base import Source, connect
+from tidemark.mysql.source.discovery import Replica, find_primary, find_replica
+from tidemark.mysql.source.privileges import Review, review_rights
+from tidemark.mysql.tables.check import TablesChecked, check_tables
+from tidemark.mysql.tables.export import Exported, LeftOut, export_tables
+from tidemark.mysql.tables.patterns import TablePatterns
 
 __all__ = [
     "Bridge",

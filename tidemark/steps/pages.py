@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidemark.mysql import pages
+from tidemark.mysql.data_folder import page_checksums
 from tidemark.repository import Inspected
 
 MOST_NAMED = 8
@@ -26,10 +26,10 @@ class PageInspector:
         return cls(int(size) if size.isdigit() and 1024 <= int(size) <= 65536 else 16384)
 
     def wants(self, path: str) -> bool:
-        return pages.is_data_file(path)
+        return page_checksums.is_data_file(path)
 
     def inspect(self, path: str, start: bytes | memoryview, offset: int, content: memoryview) -> Inspected:
-        found = pages.check(path, pages.read_format(start, self.page_size), offset, content)
+        found = page_checksums.check(path, page_checksums.read_format(start, self.page_size), offset, content)
         more = len(found.bad) - MOST_NAMED
         named = [f"{path}, page {number}: {what}" for number, what in found.bad[:MOST_NAMED]]
         return Inspected(

@@ -6,8 +6,8 @@ import dataclasses
 
 from tidemark import mysql
 from tidemark.config import RepositorySettings, Settings, ShardSettings
+from tidemark.mysql.server import buffer_pool
 from tidemark.repository import Keyring, KeySource, Repository, RetentionPolicy, ShardRepository
-from tidemark.steps import buffer
 from tidemark.steps.run import Run
 from tidemark.storage import Store, StoreOptions, open_store
 
@@ -67,7 +67,7 @@ def server_options(settings: Settings, variables: dict[str, str], data_bytes: in
     node = settings.node
     return mysql.ServerOptions(
         variables=variables,
-        buffer_pool=node.buffer_pool or buffer.size(data_bytes, buffer.memory()),
+        buffer_pool=node.buffer_pool or buffer_pool.size(data_bytes, buffer_pool.memory()),
         start_timeout=node.start_timeout.total_seconds(),
         stop_timeout=node.stop_timeout.total_seconds(),
         disable_redo_log=False,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import Project
-from tidemark.steps import Run, buffer, kept, limits
+from tidemark.mysql.server import buffer_pool
+from tidemark.steps import Run, kept, limits
 
 pytestmark = pytest.mark.unit
 
@@ -143,4 +144,4 @@ def test_a_folder_that_cannot_be_kept_is_no_failure(project: Project) -> None:
     ],
 )
 def test_a_buffer_pool_fits_the_data_and_the_machine(data: int, memory: int, expected: int) -> None:
-    assert buffer.size(data, memory) == expected
+    assert buffer_pool.size(data, memory) == expected

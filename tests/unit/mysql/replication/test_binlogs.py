@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from tidemark.mysql import Bridge, Source
-from tidemark.mysql.bridge import first_needed
+from tidemark.mysql.replication.binlogs import first_needed
 from tidemark.steps import bridges
 
 pytestmark = pytest.mark.unit

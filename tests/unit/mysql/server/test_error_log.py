@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.mysql.errorlog import ErrorLog
+from tidemark.mysql.server.error_log import ErrorLog
 
 pytestmark = pytest.mark.unit
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tidemark.mysql.data_folder.selection import Selection
 from tidemark.mysql.endpoint import Endpoint
+from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import OptionValues, ServerOptions
-from tidemark.mysql.programs import Programs
-from tidemark.mysql.selection import Selection
 from tidemark.mysql.session import Session
 from tidemark.progress import ProgressCallback
 
 if TYPE_CHECKING:
-    from tidemark.mysql.server import PrivateServer
+    from tidemark.mysql.server.private import PrivateServer
 
 
 @dataclass(frozen=True, slots=True)

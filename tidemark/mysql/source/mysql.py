@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceError, SourceUnfit
 from tidemark.mysql.gtid import GtidSet
-from tidemark.mysql.source import Source, Upstream
+from tidemark.mysql.source.base import Source, Upstream
 from tidemark.mysql.versions import Version, parse_version
 
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from tidemark import files
 from tidemark.errors import SourceError, TidemarkError
 from tidemark.mysql import process
-from tidemark.mysql.flavour import Flavour
+from tidemark.mysql.flavours.base import Flavour
 from tidemark.mysql.layout import Layout
-from tidemark.mysql.source import Source
-from tidemark.mysql.source_login import source_login
+from tidemark.mysql.source.base import Source
+from tidemark.mysql.source.login import source_login
 
 log = logging.getLogger(__name__)
 

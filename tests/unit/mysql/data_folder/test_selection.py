@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tidemark.errors import ServerError
-from tidemark.mysql import mariadb, mysql
-from tidemark.mysql.selection import select
+from tidemark.mysql.data_folder.selection import select
+from tidemark.mysql.flavours import mariadb, mysql
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceUnfit
 from tidemark.mysql.gtid import GtidPosition, parse_gtids
-from tidemark.mysql.source import Source, Upstream
+from tidemark.mysql.source.base import Source, Upstream
 from tidemark.mysql.versions import Version
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemark.mysql.rights import Review, judge
+from tidemark.mysql.source.privileges import Review, judge
 
 pytestmark = pytest.mark.unit
 

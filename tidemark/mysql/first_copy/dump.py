@@ -16,12 +16,12 @@ from tidemark.mysql import process
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidPosition
 from tidemark.mysql.session import Session
-from tidemark.mysql.source import Source, connect, open_session
-from tidemark.mysql.source_login import mariadb_encryption, source_login
+from tidemark.mysql.source.base import Source, connect, open_session
+from tidemark.mysql.source.login import mariadb_encryption, source_login
 from tidemark.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
-    from tidemark.mysql.server import PrivateServer
+    from tidemark.mysql.server.private import PrivateServer
 
 _CHUNK = 1 << 20
 _REPORT = 0.25

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing
-from tidemark.mysql import mariadb_dump
+from tidemark.mysql.data_folder.selection import Selection, select
+from tidemark.mysql.data_folder.start_command import start_line
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.flavour import ReplicaStatus
+from tidemark.mysql.first_copy import dump
+from tidemark.mysql.flavours.base import ReplicaStatus
+from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.gtid import GtidPosition
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import OptionValues, ServerOptions
-from tidemark.mysql.programs import Programs
-from tidemark.mysql.selection import Selection, select
-from tidemark.mysql.server import PrivateServer
+from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session
-from tidemark.mysql.source_login import mariadb_encryption
-from tidemark.mysql.start_line import start_line
+from tidemark.mysql.source.login import mariadb_encryption
 from tidemark.mysql.versions import check_can_open, mariadb_needs, parse_version
 from tidemark.progress import ProgressCallback
 
@@ -189,4 +189,4 @@ class MariaDB:
         ]
 
     def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
-        return mariadb_dump.first_copy(server, endpoint, progress)
+        return dump.first_copy(server, endpoint, progress)

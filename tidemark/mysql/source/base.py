@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Self
 
 from tidemark.errors import SourceDenied, SourceError, SourceUnfit, SourceUnreachable
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.handshake import offers_encryption
 from tidemark.mysql.session import LOST, Session
+from tidemark.mysql.source.handshake import offers_encryption
 from tidemark.mysql.versions import Version, parse_version
 
 CONNECT_TIMEOUT = 10
@@ -219,8 +219,8 @@ class _All(frozenset[str]):
 def connect(endpoint: Endpoint, flavour: str = "auto") -> Source:
     """Connects within 10 seconds. Raises ``SourceUnreachable``, ``SourceDenied``, or ``SourceUnfit`` for a server of
     another flavour or without the encryption that is asked for."""
-    from tidemark.mysql.mariadb_source import MariaDBSource
-    from tidemark.mysql.mysql_source import MySQLSource
+    from tidemark.mysql.source.mariadb import MariaDBSource
+    from tidemark.mysql.source.mysql import MySQLSource
 
     session = open_session(endpoint)
     try:

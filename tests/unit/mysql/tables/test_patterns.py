@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidemark.errors import ConfigError
-from tidemark.mysql.tables import TablePatterns
+from tidemark.mysql.tables.patterns import TablePatterns
 
 pytestmark = pytest.mark.unit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidemark.errors import ServerError
-from tidemark.mysql.server import PrivateServer
+from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import quote_name
 from tidemark.progress import Progress, ProgressCallback
 

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing, ServerError
-from tidemark.mysql import mysql_clone
+from tidemark.mysql.data_folder.selection import Selection, select
+from tidemark.mysql.data_folder.start_command import start_line
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.flavour import ReplicaStatus
+from tidemark.mysql.first_copy import clone
+from tidemark.mysql.flavours.base import ReplicaStatus
+from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.gtid import GtidSet
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import OptionValues, ServerOptions
-from tidemark.mysql.programs import Programs
-from tidemark.mysql.selection import Selection, select
-from tidemark.mysql.server import PrivateServer
+from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session
-from tidemark.mysql.source_login import mysql_encryption
-from tidemark.mysql.start_line import start_line
+from tidemark.mysql.source.login import mysql_encryption
 from tidemark.mysql.versions import check_can_open, mysql_needs, parse_version
 from tidemark.progress import ProgressCallback
 
@@ -219,7 +219,7 @@ class MySQL:
         ]
 
     def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
-        return mysql_clone.first_copy(server, endpoint, progress)
+        return clone.first_copy(server, endpoint, progress)
 
 
 def redo_log_enabled(session: Session) -> bool | None:

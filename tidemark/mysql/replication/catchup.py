@@ -17,15 +17,15 @@ from tidemark.errors import (
     SourceUnfit,
     TidemarkError,
 )
-from tidemark.mysql import troubles
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.flavour import Flavour, ReplicaStatus
+from tidemark.mysql.flavours.base import Flavour, ReplicaStatus
+from tidemark.mysql.replication import errors
 from tidemark.mysql.session import Session
-from tidemark.mysql.source import connect
+from tidemark.mysql.source.base import connect
 from tidemark.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
-    from tidemark.mysql.server import PrivateServer
+    from tidemark.mysql.server.private import PrivateServer
 
 log = logging.getLogger(__name__)
 
@@ -229,14 +229,14 @@ class _CatchUp:
     def _judge(self, status: ReplicaStatus, position: str, now: float) -> None:
         """Raises for what never heals; remembers the rest."""
         where = str(self._endpoint)
-        if error := troubles.hopeless(status, where):
+        if error := errors.hopeless(status, where):
             raise self._in_detail(error)
-        found = troubles.trouble(status, where)
+        found = errors.trouble(status, where)
         if isinstance(found, SourceDenied):
             self._note_denied(found, now)
         elif found is not None:
             self._trouble = found
-            if troubles.will_fail_again(status):
+            if errors.will_fail_again(status):
                 self._count_failure(found, position)
 
     def _in_detail(self, error: TidemarkError) -> TidemarkError:
@@ -273,7 +273,7 @@ class _CatchUp:
             f"{self._checkpoint}"
         )
         seen = f"{self._endpoint}, receiving: {status.receiving}, applying: {'Yes' if status.applying else 'No'}"
-        return troubles.stalled(self._trouble, what, seen)
+        return errors.stalled(self._trouble, what, seen)
 
     def _describe(self, status: ReplicaStatus) -> str:
         if self._trouble is not None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tidemark import files
 from tidemark.errors import ServerError
-from tidemark.mysql.server import PrivateServer
+from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session, quote_name
-from tidemark.mysql.tables import TablePatterns
+from tidemark.mysql.tables.patterns import TablePatterns
 
 _PROLOGUE = "SET NAMES utf8mb4;\nSET SESSION foreign_key_checks = 0;\nSET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO';\n"
 

@@ -16,13 +16,13 @@ from tidemark.errors import (
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidSet
 from tidemark.mysql.session import Session, quote_name
-from tidemark.mysql.source import Source, connect, open_session
-from tidemark.mysql.source_login import mysql_encryption, source_login
+from tidemark.mysql.source.base import Source, connect, open_session
+from tidemark.mysql.source.login import mysql_encryption, source_login
 from tidemark.mysql.versions import parse_version
 from tidemark.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
-    from tidemark.mysql.server import PrivateServer
+    from tidemark.mysql.server.private import PrivateServer
 
 _RESTART_FAILED = 3707
 """CLONE has replaced the data folder and nobody supervises the server: it shuts down, and we start it again."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tidemark.mysql.source import Source
+from tidemark.mysql.source.base import Source
 
 EVERY_RUN = {
     "mysql": ("REPLICATION SLAVE",),

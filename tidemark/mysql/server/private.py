@@ -25,14 +25,16 @@ from tidemark.errors import (
     StopFailed,
     TidemarkError,
 )
-from tidemark.mysql import process, record, replication
+from tidemark.mysql import process
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.errorlog import ErrorLog
-from tidemark.mysql.flavour import Flavour, account_statements
+from tidemark.mysql.flavours.base import Flavour, account_statements
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import SHARED_OPTIONS, ServerOptions, new_server_id, option_file, write_private
-from tidemark.mysql.record import ServerRecord
-from tidemark.mysql.replication import Catchup
+from tidemark.mysql.replication import catchup
+from tidemark.mysql.replication.catchup import Catchup
+from tidemark.mysql.server import state
+from tidemark.mysql.server.error_log import ErrorLog
+from tidemark.mysql.server.state import ServerRecord
 from tidemark.mysql.session import LOST, Session
 from tidemark.progress import Progress, ProgressCallback
 
@@ -93,7 +95,7 @@ class PrivateServer:
     def state(self) -> State:
         """``absent``: nothing that a server could start on. ``cold``: at rest, complete. ``running``: with a living
         server of ours. ``void``: a server was on it and did not stop cleanly."""
-        known = record.read(self.layout)
+        known = state.read(self.layout)
         if known is None or not self.data.exists():
             return "absent"
         if known.phase == "cold":
@@ -102,7 +104,7 @@ class PrivateServer:
 
     def mark_cold(self) -> None:
         """Says that ``data`` now holds complete files at rest, as a restore leaves them."""
-        record.write(self.layout, ServerRecord("cold"))
+        state.write(self.layout, ServerRecord("cold"))
 
     def clear(self) -> None:
         """Throws the data folder away, whatever state it is in, and with it a server that lives on it."""
@@ -154,7 +156,7 @@ class PrivateServer:
         self.close()
         self._make_folders()
         socket = self.layout.place_socket()
-        record.make_socket_folder(socket, self.layout)
+        state.make_socket_folder(socket, self.layout)
         user, password = f"tidemark_{randomness.token_hex(4)}", f"Aa1!{randomness.token_urlsafe(24)}"
         write_private(self.layout.init, "".join(f"{line};\n" for line in account_statements(user, password)))
         login = {"user": user, "password": password, "socket": str(socket)}
@@ -165,13 +167,13 @@ class PrivateServer:
         if self.options.die_with_parent:
             command = process.bound_to_us(command)
         # The record comes first: a crash of ours between the two leaves a void folder, never one that looks at rest.
-        record.write(self.layout, ServerRecord("started", None, str(socket)))
+        state.write(self.layout, ServerRecord("started", None, str(socket)))
         started = process.spawn(command, self.layout.console, process.environment(self.layout.tmp))
-        record.write(self.layout, ServerRecord("started", started, str(socket)))
+        state.write(self.layout, ServerRecord("started", started, str(socket)))
 
     def _wait_until_it_answers(self, progress: ProgressCallback) -> None:
         began = time.monotonic()
-        activity = process.Activity(self._living(record.read(self.layout)))
+        activity = process.Activity(self._living(state.read(self.layout)))
         while True:
             try:
                 self.session().run("SELECT 1")
@@ -222,10 +224,10 @@ class PrivateServer:
         stall_timeout: float,
         progress: ProgressCallback,
         since: datetime | None = None,
-        guard: Callable[[], None] = replication.always,
+        guard: Callable[[], None] = catchup.always,
     ) -> Catchup:
         """Replicates exactly up to the checkpoint; see ``replication.replicate_until``."""
-        return replication.replicate_until(
+        return catchup.replicate_until(
             self,
             endpoint_now,
             checkpoint,
@@ -305,7 +307,7 @@ class PrivateServer:
                 pass
             case _:
                 raise self._void()
-        known = record.read(self.layout)
+        known = state.read(self.layout)
         living = self._living(known)
         with self.open_session(answer_timeout=self.options.stop_timeout) as session:
             self.flavour.prepare_shutdown(session, upgrade_safe=upgrade_safe)
@@ -325,7 +327,7 @@ class PrivateServer:
                 f"{self.log.explain(self.layout.console)}",
                 "the run starts over from restore; if it happens again, see the disk and the memory of this node",
             )
-        record.remove_socket_folder(self.layout, known)
+        state.remove_socket_folder(self.layout, known)
         for path in (self.layout.account, self.layout.init, self.layout.options):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.layout.relay, ignore_errors=True)
@@ -361,7 +363,7 @@ class PrivateServer:
     def kill(self) -> None:
         """Ends the recorded server at once, if it still lives; its data folder is void from then on."""
         self.close()
-        record.kill_all(self.layout)
+        state.kill_all(self.layout)
 
     # Helpers
 
@@ -391,7 +393,7 @@ class PrivateServer:
     def wait_for_exit(self, seconds: float) -> bool:
         """Waits until a server that shuts down by itself is gone, as MySQL does after a clone."""
         self.close()
-        living = self._living(record.read(self.layout))
+        living = self._living(state.read(self.layout))
         return living is None or process.wait(living, seconds)[0]
 
     def start_again(self, progress: ProgressCallback) -> None:
@@ -406,7 +408,7 @@ class PrivateServer:
         self.session().run("FLUSH PRIVILEGES")
         for statement in account_statements(user, password):
             self.session().run(statement)
-        known = record.read(self.layout)
+        known = state.read(self.layout)
         login = {"user": user, "password": password, "socket": known.socket if known else ""}
         write_private(self.layout.account, option_file({"client": login}))
 
@@ -438,7 +440,7 @@ class PrivateServer:
     def _translate(self, number: int, message: str) -> TidemarkError:
         if number in LOST | {2002, 2003}:
             self.close()
-            living = self._living(record.read(self.layout))
+            living = self._living(state.read(self.layout))
             # A server that is killed closes its connections a moment before it is gone.
             if living is None or (number in LOST and process.wait(living, 0.5)[0]):
                 return self._void()

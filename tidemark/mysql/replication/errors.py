@@ -10,8 +10,8 @@ from tidemark.errors import (
     SourceError,
     TidemarkError,
 )
-from tidemark.mysql.flavour import ReplicaStatus
-from tidemark.mysql.source import DENIED
+from tidemark.mysql.flavours.base import ReplicaStatus
+from tidemark.mysql.source.base import DENIED
 
 _FATAL_READ = frozenset({1236, 13114})
 _PURGED_WORDS = ("purged", "missing transactions", "could not find", "Could not find")

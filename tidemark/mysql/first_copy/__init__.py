@@ -1,0 +1,1 @@
+"""The first backup's data, copied from the source once."""

@@ -1,0 +1,1 @@
+"""Single tables: chosen by patterns, checked, and brought out of a private server."""
