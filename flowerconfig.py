@@ -10,10 +10,10 @@ import logging as _logging
 
 from tornado.options import options as _options
 
-from tasks.web import login as _login
-from tasks.web import plugin as _plugin
 from tidemark import config as _config
 from tidemark.errors import ConfigError as _ConfigError
+from tidemark.web import login as _login
+from tidemark.web import plugin as _plugin
 
 try:
     _flower = _config.load().flower

@@ -10,7 +10,7 @@ import click
 from tidemark.cli.context import common_options, json_option, load_settings
 from tidemark.cli.output import facts, print_json
 from tidemark.errors import ConfigError
-from tidemark.users import Users
+from tidemark.web.users import Users
 
 
 @click.group("users")

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from tasks import control
-from tasks.web import board, story
-from tasks.web.board import Value
-from tasks.web.changes import Changes, Journal
-from tasks.web.story import Story
 from tidemark import config, fleet
 from tidemark.config import Settings
 from tidemark.fleet import history, metrics, nodes, records
 from tidemark.fleet.health import Limits
+from tidemark.web import board, story
+from tidemark.web.board import Value
+from tidemark.web.changes import Changes, Journal
+from tidemark.web.story import Story
 
 FRESH = 0.5
 """Seconds for which an answer will do for the next one who asks."""

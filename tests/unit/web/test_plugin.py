@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from flower import urls
 
-from tasks.web import handlers, menu, plugin
-from tasks.web.menu import Templates
+from tidemark.web import handlers, menu, plugin
+from tidemark.web.menu import Templates
 
 pytestmark = pytest.mark.unit
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.web import login
-from tasks.web.login import Gate
-from tidemark import users
 from tidemark.config import FlowerSettings
 from tidemark.errors import ConfigError
-from tidemark.users import Users
+from tidemark.web import login, users
+from tidemark.web.login import Gate
+from tidemark.web.users import Users
 
 pytestmark = pytest.mark.unit
 

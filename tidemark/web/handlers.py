@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from tornado import web
 from tornado.web import RequestHandler, StaticFileHandler, url
 
-from tasks.web import actions
-from tasks.web.actions import Done
-from tasks.web.source import Source
 from tidemark.errors import TidemarkError, UnknownShard
+from tidemark.web import actions
+from tidemark.web.actions import Done
+from tidemark.web.source import Source
 
 Result = TypeVar("Result")
 

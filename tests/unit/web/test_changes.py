@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.web.board import Row
-from tasks.web.changes import Changes, Journal
+from tidemark.web.board import Row
+from tidemark.web.changes import Changes, Journal
 
 pytestmark = pytest.mark.unit
 

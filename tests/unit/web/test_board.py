@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.web import board, story
 from tidemark.fleet import RunFigures, ShardView
 from tidemark.fleet.health import Limits
 from tidemark.fleet.metrics import LastError, NewestBackup, ProvenBackup, RunningStep, StepProgress
+from tidemark.web import board, story
 
 pytestmark = pytest.mark.unit
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tasks.web import board
-from tasks.web.board import Row, Value
 from tidemark.fleet import RunFigures, ShardView
 from tidemark.fleet.health import Limits
+from tidemark.web import board
+from tidemark.web.board import Row, Value
 
 
 class Story(Value):

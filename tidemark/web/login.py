@@ -16,7 +16,7 @@ from tornado import web
 
 from tidemark.config import FlowerSettings
 from tidemark.errors import ConfigError
-from tidemark.users import Users
+from tidemark.web.users import Users
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flower import urls
 
-from tasks.web import handlers, menu
+from tidemark.web import handlers, menu
 
 
 def install() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 
-from tasks.web.board import Row, Value
+from tidemark.web.board import Row, Value
 
 
 class Changes(Value):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tidemark import users
 from tidemark.errors import ConfigError
-from tidemark.users import Users
+from tidemark.web import users
+from tidemark.web.users import Users
 
 pytestmark = pytest.mark.unit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tasks import control
-from tasks.web.board import Value
+from tidemark.web.board import Value
 
 
 class Done(Value):
