@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tasks.tide import Tide
+from tasks.beat.schedule import Tide
 from tidemark.config import Settings
 
 PRIORITY = 6

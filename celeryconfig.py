@@ -41,7 +41,7 @@ broker_connection_max_retries = None  # and goes on waiting: nodes are started b
 broker_transport_options = {
     "queue_order_strategy": "priority",  # a node's own queue, named first, goes before the shared one
     # Longer than any step takes: the timeout is not renewed while a task runs, and a message that becomes visible again
-    # is done twice at the same time. What a killed node held comes back when that node starts (tasks/recovery.py).
+    # is done twice at the same time. What a killed node held comes back when it starts (tasks/worker/recovery.py).
     "visibility_timeout": 7 * 86400,
 }
 task_publish_retry = True
@@ -54,7 +54,10 @@ task_publish_retry_policy = {  # Redis restarts: a step that took hours waits fo
 
 # Queues --------------------------------------------------------------------------------------------------------------
 
-task_queues = (Queue("backup"), Queue("control"))  # a node adds its own queue in front of "backup" (tasks/node.py)
+task_queues = (
+    Queue("backup"),
+    Queue("control"),
+)  # a node adds its own in front (tasks/worker/node.py)
 task_default_queue = "backup"
 task_create_missing_queues = True  # the nodes' own queues
 task_routes = {
@@ -91,15 +94,15 @@ enable_utc = True
 worker_hijack_root_logger = True  # the engine's own log lines appear in the worker's log
 worker_redirect_stdouts_level = "INFO"
 worker_log_format = "%(asctime)s %(levelname)s %(processName)s%(where)s %(message)s"
-worker_task_log_format = worker_log_format  # tasks/logs.py fills in "where": shard, step and run
+worker_task_log_format = worker_log_format  # tasks/worker/logs.py fills in "where": shard, step and run
 
 # Modules that a worker or beat loads ---------------------------------------------------------------------------------
 
 imports = (
-    "tasks.logs",
-    "tasks.node",
-    "tasks.recovery",
-    "tasks.revoked",
+    "tasks.worker.logs",
+    "tasks.worker.node",
+    "tasks.worker.recovery",
+    "tasks.worker.revoked",
     "tasks.backup",
     "tasks.restore",
     "tasks.catchup",
@@ -114,9 +117,9 @@ imports = (
 # Beat ----------------------------------------------------------------------------------------------------------------
 
 beat_schedule = _beat.build(_settings)
-beat_scheduler = "tasks.scheduler:Scheduler"  # RedBeat, so that a second beat can stand by
+beat_scheduler = "tasks.beat.scheduler:Scheduler"  # RedBeat, so that a second beat can stand by
 beat_max_loop_interval = 10  # seconds; half of what RedBeat needs to keep its lock with ease
 redbeat_lock_timeout = 60  # seconds until the second beat takes over; the default is 25 minutes
-redbeat_redis_url = _settings.redis.url  # shown by `celery inspect conf`: without the password (tasks/scheduler.py)
+redbeat_redis_url = _settings.redis.url  # `celery inspect conf` shows it: no password (tasks/beat/scheduler.py)
 redbeat_redis_options = {"decode_responses": True}
 redbeat_key_prefix = "tidemark:beat:"

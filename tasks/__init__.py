@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from celery import Celery
+from tidemark.queue.app import app
 
-app = Celery("tidemark")
-app.config_from_object("celeryconfig")
+__all__ = ["app"]
 
 # Flower takes its options from the folder that it is started in, and without them asks nobody for a login: it is told
 # where ours are, wherever that is. ``--conf`` on its command line goes before this.

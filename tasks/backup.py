@@ -10,13 +10,14 @@ from celery import chain
 from celery.exceptions import Ignore
 from pydantic import Field
 
-from tasks import app, figures, logs, turns
+from tasks import app, turns
 from tasks.base import FleetTask, Value, describe, new_record
 from tasks.catchup import catchup
 from tasks.cleanup import cleanup
 from tasks.restore import restore
 from tasks.stop import stop
 from tasks.upload import upload
+from tasks.worker import figures, logs
 from tidemark import fleet, steps
 from tidemark.config import ShardName, ShardSettings
 from tidemark.errors import LeaseHeld, TidemarkError

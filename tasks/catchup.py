@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tasks import app
-from tasks.base import StepTask, Value
+from tasks.base import Value
+from tasks.step import StepTask
 from tidemark import steps
 from tidemark.config import ShardName
 

@@ -9,13 +9,15 @@ from typing import Literal
 from celery.result import AsyncResult
 from celery.states import REVOKED, SUCCESS
 
-from tasks import app, logs, turns
+from tasks import app
 from tasks.arguments import Sentence, TaskId
 from tasks.base import FleetTask, Value, describe, fail_run
+from tasks.worker import logs
 from tidemark import fleet, steps
-from tidemark.config import Settings, ShardName
-from tidemark.errors import RunError, TidemarkError
+from tidemark.config import ShardName
+from tidemark.errors import RunError
 from tidemark.fleet import RunRecord, metrics, records
+from tidemark.queue import admission
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +55,12 @@ def cleanup(
         try:
             _clear(self, run_id)
             if not record or record.state not in records.ENDED_WELL:
-                discard(self.settings(), run_id, shard)
+                steps.discard(self.settings(), shard, run_id)
         finally:
             fence = record.fence if record else None
             fleet.persist(lambda: fleet.leases.release(client, shard, run_id, fence=fence))
         fleet.persist(lambda: records.clear(client, run_id))
-        turns.try_to_make_room(client, self.settings())
+        admission.try_to_make_room(client, self.settings())
         if ended_as == "failed" and not (record and record.state in records.ENDED_WELL):
             self.tell_soon()
         return {"shard": shard, "run": run_id}
@@ -81,14 +83,6 @@ def _clear(task: FleetTask, run_id: str) -> None:
         if folder.name == run_id and (left is None or left.node_id == task.node):
             log.info("stopping what is left of the run, and removing %s", folder)
             steps.cleanup.run(folder)
-
-
-def discard(settings: Settings, run_id: str, shard: str) -> None:
-    """Deletes what the run has stored. Such packs are rubbish, not harm: what cannot be deleted now is pruned later."""
-    try:
-        steps.discard(settings, shard, run_id)
-    except TidemarkError as error:
-        log.warning("its packs stay until they are pruned: %s", error)
 
 
 def _what_happened(failed_id: str | None) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from tasks import app, broker, logs, turns
+from tasks import app
 from tasks.base import FleetTask
-from tasks.leftovers import find
-from tasks.node import own_queue
+from tasks.worker import logs
 from tidemark import fleet
 from tidemark.fleet import records
+from tidemark.queue import admission, messages
+from tidemark.queue.leftovers import find
+from tidemark.queue.messages import own_queue
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +29,17 @@ def janitor(self: FleetTask) -> dict[str, Any]:
     open_runs = len(records.open_runs(client))
     nodes = sorted(fleet.nodes.alive(client))
     done: list[dict[str, str]] = []
-    with broker.channel() as channel:
+    with messages.channel() as channel:
         for found in find(client, settings, channel):
             with logs.about(found.about, step="janitor"):
                 log.warning("%s %s: %s", found.what, found.subject, found.why)
                 found.do()
             done.append({"what": found.what, "subject": found.subject, "about": found.about, "why": found.why})
-        for shard in turns.make_room(client, settings):
+        for shard in admission.make_room(client, settings):
             log.info("there is room for %s now", shard)
         for node in nodes:
             # A node that is at a long step looks once, when it gets to it.
-            if not any(message.task == SWEEP for message in broker.waiting(channel, own_queue(node))):
+            if not any(message.task == SWEEP for message in messages.waiting(channel, own_queue(node))):
                 app.send_task(SWEEP, queue=own_queue(node), priority=0, expires=SWEEP_EXPIRES, ignore_result=True)
     lost = [one["subject"] for one in done if one["what"] == "run"]
     if lost:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from tasks import app, broker
+from tasks import app
 from tasks.base import FleetTask
-from tasks.recovery import clean_up_after, to_be_continued
+from tasks.worker.recovery import clean_up_after, to_be_continued
 from tidemark import steps
+from tidemark.queue import messages
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,6 @@ def sweep(self: FleetTask) -> dict[str, Any]:
     strays = steps.clear_strays(self.settings())
     for stray in strays:
         log.warning("%s", stray)
-    with broker.channel() as channel:
+    with messages.channel() as channel:
         continued = to_be_continued(channel, self.node)
     return {"strays": strays, "runs": clean_up_after(self.node, continued, "nobody continues the run")}

@@ -5,22 +5,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import redis
 from celery.exceptions import Ignore
 
-from tasks import broker, parking
-from tasks.broker import BACKUP, SHARED_QUEUE
-from tidemark.config import Settings, ShardSettings
-from tidemark.errors import TidemarkError, UnknownShard
-from tidemark.fleet import metrics, records, turns
+from tasks.base import FleetTask
+from tidemark.config import Settings
+from tidemark.fleet import turns
 from tidemark.fleet.turns import Waiting
+from tidemark.queue import admission, messages, parked
+from tidemark.queue.messages import BACKUP, SHARED_QUEUE
 from tidemark.steps import kept
-
-if TYPE_CHECKING:
-    from tasks.base import FleetTask
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +35,8 @@ def turn(task: FleetTask, shard: str) -> Iterator[None]:
     """
     settings, client = task.settings(), task.redis()
     priority = int((task.request.delivery_info or {}).get("priority") or 0)
-    with broker.channel() as channel:
-        others = broker.count(channel, SHARED_QUEUE, priority) if priority else 0
+    with messages.channel() as channel:
+        others = messages.count(channel, SHARED_QUEUE, priority) if priority else 0
         if not others and not settings.fleet.bounded:
             yield
             return
@@ -58,15 +55,17 @@ def _choose(
     priority: int,
     held: Collection[str],
 ) -> None:
-    own = broker.own(channel, task.request)
-    others = broker.waiting(channel, SHARED_QUEUE, priority) if priority else []
-    messages = {message.id: message for message in others if message.task == BACKUP}
-    messages.pop(str(task.request.id), None)
+    own = messages.own(channel, task.request)
+    others = messages.waiting(channel, SHARED_QUEUE, priority) if priority else []
+    asked = {message.id: message for message in others if message.task == BACKUP}
+    asked.pop(str(task.request.id), None)
     here = Waiting.of(str(task.request.id), settings.find_shard(shard))
-    requests = _requests(client, settings, [(here.id, shard), *((id, m.shard) for id, m in messages.items())])
+    requests = admission.waiting_requests(
+        client, settings, [(here.id, shard), *((id, m.shard) for id, m in asked.items())]
+    )
     found = turns.plan(
         requests,
-        _running(client, settings),
+        admission.running_shards(client, settings),
         settings.fleet,
         kept=held,
         patience=settings.cycle.every / _PATIENCE,
@@ -75,63 +74,18 @@ def _choose(
     if found.next and found.next.id == here.id:
         return
     # All that must wait in one go, so that no node has to take them one by one to learn it.
-    parked = sum(parking.park(channel, messages[id], reason) for id, reason in over.items() if id in messages)
-    if parked:
-        log.info("%d requests wait for room", parked)
+    put_aside = sum(parked.park(channel, asked[id], reason) for id, reason in over.items() if id in asked)
+    if put_aside:
+        log.info("%d requests wait for room", put_aside)
     if reason := over.get(here.id):
         log.info("%s waits: %s", shard, reason)
         if own:
-            parking.park_taken(channel, own, reason)
+            parked.park_taken(channel, own, reason)
     elif own:
-        parking.put_back(channel, own)
+        parked.put_back(channel, own)
     if found.next:
         log.info("%s goes before %s: its newest backup is older, or its folder is here", found.next.shard, shard)
-        parking.to_the_head(channel, messages[found.next.id])
+        parked.to_the_head(channel, asked[found.next.id])
     facts = {"shard": shard, "waiting": reason or "for a node"}
     task.backend.store_result(here.id, facts, "PENDING", request=task.request)
     raise Ignore("it is another shard's turn")
-
-
-def make_room(client: redis.Redis, settings: Settings) -> list[str]:
-    """Gives those requests back to the queue for which there is room now; gives their shards. For whoever ends a run,
-    and for the janitor."""
-    with broker.channel() as channel:
-        if not settings.fleet.bounded and not parking.count(channel):
-            return []
-        with turns.choosing(client):
-            waiting = {one.message.id: one.message for one in parking.parked(channel)}
-            if not waiting:
-                return []
-            requests = _requests(client, settings, [(id, message.shard) for id, message in waiting.items()])
-            known = {request.id for request in requests}
-            fitting = turns.fitting(requests, _running(client, settings), settings.fleet)
-            # A shard that has left the configuration fails with that error when a node takes it.
-            free = [waiting[id] for id in waiting if id not in known] + [waiting[request.id] for request in fitting]
-            # The last one to go to the head is the first to be taken.
-            return [message.shard for message in reversed(free) if parking.unpark(channel, message)][::-1]
-
-
-def try_to_make_room(client: redis.Redis, settings: Settings) -> None:
-    """The same for those who have done their own work; what fails is made up for by the janitor."""
-    try:
-        make_room(client, settings)
-    except TidemarkError as error:
-        log.warning("the requests that wait for room wait for the janitor: %s", error)
-
-
-def _requests(client: redis.Redis, settings: Settings, asked: Sequence[tuple[str, str]]) -> list[Waiting]:
-    """Ids and shards with what is known of them; without the shards that are not configured."""
-    configured = {shard.name: shard for shard in settings.shard}
-    asked = [(id, name) for id, name in asked if name in configured]
-    newest = metrics.newest_times(client, [name for _, name in asked]) if len(asked) > 1 else {}
-    return [Waiting.of(id, configured[name], newest.get(name)) for id, name in asked]
-
-
-def _running(client: redis.Redis, settings: Settings) -> list[ShardSettings]:
-    if not settings.fleet.bounded:
-        return []
-    found = []
-    for run in records.open_runs(client):
-        with contextlib.suppress(UnknownShard):
-            found.append(settings.find_shard(run.shard))
-    return found

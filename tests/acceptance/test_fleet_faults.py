@@ -152,7 +152,7 @@ def test_a_lost_run_is_tried_again_later_and_later_and_then_no_more(fleet: Fleet
     assert [one["what"] for one in told["done"]] == ["run", "message", "queue"]
     assert (str(result.state), result.info["shard"]) == (states.PENDING, A)
     assert fleet.project.json("janitor") == []
-    ((request, due),) = fleet_room.again.waiting(fleet.redis)
+    ((request, due),) = fleet_room.retries.waiting(fleet.redis)
     assert (request.root, request.attempt, request.force) == (result.id, 2, True)
     assert timedelta(minutes=50) < due - datetime.now(UTC) <= timedelta(hours=1)
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tasks import app, base
+from tasks import app, step
 from tidemark import steps
 from tidemark.errors import ReplicationFailed, StorageUnavailable
 from tidemark.progress import Progress, ProgressCallback
@@ -23,7 +23,7 @@ from tidemark.steps.results import StepResult
 
 __all__ = ["app"]
 
-base.RETRY_AFTER = int(os.environ.get("RETRY_AFTER", "1"))
+step.RETRY_AFTER = int(os.environ.get("RETRY_AFTER", "1"))
 
 Result = TypeVar("Result", bound=StepResult)
 

@@ -118,7 +118,7 @@ class Fleet:
         return self.client.send_task("tasks.backup", [shard], kwargs, queue="backup", priority=priority)
 
     def control(self, call: str) -> list[str]:
-        """Calls a function of ``tasks.control`` in a process of its own; gives the shards that it names."""
+        """Calls a function of ``tidemark.queue.client`` in a process of its own; gives the shards that it names."""
         program = f"import json; from tasks import control; print(json.dumps([e.shard for e in control.{call}]))"
         done = subprocess.run(
             [sys.executable, "-c", program],

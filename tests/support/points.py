@@ -20,8 +20,8 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Self
 
-import tasks.progress
-from tasks import app, base
+import tasks.worker.progress
+from tasks import app, step
 from tidemark import files, fleet, steps
 from tidemark.fleet import metrics, records
 from tidemark.mysql import process
@@ -34,7 +34,7 @@ from tidemark.storage.s3 import S3Store
 
 __all__ = ["app"]
 
-base.RETRY_AFTER = 1
+step.RETRY_AFTER = 1
 app.conf.update(redbeat_lock_timeout=4, beat_max_loop_interval=1)
 
 FOLDER = Path(os.environ["CHOREOGRAPHY"])
@@ -145,16 +145,16 @@ _wrap(Journal, "add", lambda *rest: "journal of a pack")
 _wrap(steps.cleanup, "run", lambda folder: "removal of the run's folder")
 _wrap(fleet.Lease, "guard", lambda _: "lease: asked")
 _wrap(fleet.leases, "release", lambda *rest, **more: "lease: given back")
-_wrap(tasks.progress.Reporter, "__call__", lambda _, progress: f"progress: {progress.phase}")
+_wrap(tasks.worker.progress.Reporter, "__call__", lambda _, progress: f"progress: {progress.phase}")
 for noted in ("enter", "leave", "close"):
     _wrap(records, noted, lambda *rest, what=noted, **more: f"run's record: {what}")
 for noted in ("begin_step", "end_step", "set_newest", "succeed"):
     _wrap(metrics, noted, lambda *rest, what=noted, **more: f"metrics: {what}")
 
-perform = base.StepTask.perform
+perform = step.StepTask.perform
 
 
-def _perform(self: base.StepTask, shard: str, run_id: str, work: Callable[[base.Stage], Any]) -> base.Value:
+def _perform(self: step.StepTask, shard: str, run_id: str, work: Callable[[step.Stage], Any]) -> dict[str, Any]:
     _make_clocks_jump()
     points.enter(shard, self.name.rpartition(".")[2], run_id)
     points.reach("the step's message")
@@ -163,4 +163,4 @@ def _perform(self: base.StepTask, shard: str, run_id: str, work: Callable[[base.
     return value
 
 
-base.StepTask.perform = _perform  # type: ignore[method-assign]
+step.StepTask.perform = _perform  # type: ignore[method-assign]

@@ -16,7 +16,7 @@ from tidemark.config import Settings
 from tidemark.errors import RunError
 
 if TYPE_CHECKING:
-    from tasks.control import Cancelled, CancelledRun
+    from tidemark.queue.client import Cancelled, CancelledRun
 
 EPILOG = """\b
 Examples:
@@ -45,9 +45,9 @@ def command(shards: tuple[str, ...], dry_run: bool, reason: str, wait: bool, tim
     settings = load_settings()
     names = list(dict.fromkeys(settings.find_shard(shard).name for shard in shards))
     prepare_celery()
-    from tasks import control
+    from tidemark.queue import client as queue_client
 
-    done = [control.find(name) if dry_run else control.cancel(name, reason) for name in names]
+    done = [queue_client.find(name) if dry_run else queue_client.cancel(name, reason) for name in names]
     if as_json:
         print_json([dataclasses.asdict(cancelled) for cancelled in done])
     else:

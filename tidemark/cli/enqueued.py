@@ -64,9 +64,9 @@ def enqueue(
 def say_what_would_be(settings: Settings, shards: Sequence[str], *, as_json: bool) -> None:
     """``--dry-run``: what enqueuing would do with each shard, and nothing done."""
     prepare_celery()
-    from tasks import control
+    from tidemark.queue import client as queue_client
 
-    waiting = control.waiting()
+    waiting = queue_client.waiting()
     with fleet.connect(settings.redis) as client:
         views = fleet.metrics.views(client, shards)
         runs = {run.shard: run for run in fleet.records.open_runs(client)}
@@ -92,9 +92,10 @@ def _enqueue(shard: str, first_backup: str | None, force: bool) -> AsyncResult[A
     prepare_celery()
     from celery.result import AsyncResult
 
-    from tasks import app, control
+    from tidemark.queue import client as queue_client
+    from tidemark.queue.app import app
 
-    return AsyncResult(control.enqueue(shard, first_backup, force), app=app)
+    return AsyncResult(queue_client.enqueue(shard, first_backup, force), app=app)
 
 
 def _watch(settings: Settings, results: dict[str, AsyncResult[Any]]) -> None:

@@ -27,10 +27,10 @@ def command(dry_run: bool, as_json: bool) -> None:
     """
     settings = load_settings()
     prepare_celery()
-    from tasks import broker, leftovers
+    from tidemark.queue import leftovers, messages
 
     done = []
-    with fleet.connect(settings.redis) as client, broker.channel() as channel:
+    with fleet.connect(settings.redis) as client, messages.channel() as channel:
         for found in leftovers.find(client, settings, channel):
             if not dry_run:
                 found.do()

@@ -25,9 +25,9 @@ def command(as_json: bool) -> None:
     or another try after a node was lost."""
     load_settings()
     prepare_celery()
-    from tasks import control
+    from tidemark.queue import client as queue_client
 
-    found = control.queue()
+    found = queue_client.queue()
     if as_json:
         print_json([dataclasses.asdict(one) for one in found])
     elif not found:

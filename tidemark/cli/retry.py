@@ -32,9 +32,9 @@ def command(shards: tuple[str, ...], failed: bool, wait: bool, dry_run: bool, as
     settings = load_settings()
     asked = select(settings, shards)
     prepare_celery()
-    from tasks import control
+    from tidemark.queue import client as queue_client
 
-    found = set(control.find_failed())
+    found = set(queue_client.find_failed())
     names = [name for name in asked if name in found]
     if dry_run:
         say_what_would_be(settings, names, as_json=as_json)

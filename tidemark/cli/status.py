@@ -120,9 +120,9 @@ def _look(settings: Settings, names: Sequence[str]) -> Seen:
     if not waits:
         return Seen(views, nodes, Limits.of(settings), {})
     prepare_celery()  # which takes a while, so it is asked only when there is something to tell
-    from tasks import control
+    from tidemark.queue import client as queue_client
 
-    return Seen(views, nodes, Limits.of(settings), control.waiting())
+    return Seen(views, nodes, Limits.of(settings), queue_client.waiting())
 
 
 def _choose(seen: Seen, states: Sequence[str], sort: str) -> list[ShardView]:

@@ -5,7 +5,6 @@ Redis is a view and a referee, never the truth: the truth about backups is the r
 """
 
 from tidemark.fleet import (
-    again,
     counters,
     health,
     history,
@@ -17,6 +16,7 @@ from tidemark.fleet import (
     nodes,
     queues,
     records,
+    retries,
     snapshot,
     turns,
 )
@@ -33,7 +33,6 @@ __all__ = [
     "RunFigures",
     "RunRecord",
     "ShardView",
-    "again",
     "broker_url",
     "connect",
     "counters",
@@ -48,6 +47,7 @@ __all__ = [
     "persist",
     "queues",
     "records",
+    "retries",
     "snapshot",
     "tls_options",
     "translated",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tidemark import files
 from tidemark.config import Settings
-from tidemark.errors import LeaseHeld, TidemarkError
+from tidemark.errors import LeaseHeld
 from tidemark.progress import ProgressCallback
 from tidemark.steps import catchup, cleanup, restore, stop, upload
 from tidemark.steps.results import StepResult, UploadResult
@@ -45,7 +45,7 @@ def run(
             result = upload.run(run, progress=progress("upload"))
         except BaseException:
             cleanup.run(run.folder)
-            _discard(settings, shard_name, run.id)
+            cleanup.discard(settings, shard_name, run.id)
             raise
         cleanup.run(run.folder)
         finished(result)
@@ -80,10 +80,4 @@ def _sweep(settings: Settings, shard_name: str) -> None:
         if left and left.shard == shard_name and not left.node_id:
             log.warning("%s: removing what run %s has left in %s", shard_name, left.run_id, folder)
             cleanup.run(folder)
-            _discard(settings, shard_name, left.run_id)
-
-
-def _discard(settings: Settings, shard_name: str, run_id: str) -> None:
-    """Packs of a failed run are rubbish, not harm: what cannot be deleted now is pruned later."""
-    with contextlib.suppress(TidemarkError):
-        cleanup.discard(settings, shard_name, run_id)
+            cleanup.discard(settings, shard_name, left.run_id)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tidemark import mysql
 from tidemark.config import Settings
-from tidemark.errors import RunError
+from tidemark.errors import RunError, TidemarkError
 from tidemark.mysql import process
 from tidemark.steps import rooms
 from tidemark.steps.run import RunOnDisk, read_run, runs_folder
@@ -30,8 +30,12 @@ def run(folder: Path) -> None:
 
 
 def discard(settings: Settings, shard_name: str, run_id: str) -> None:
-    """Deletes what a failed run has stored. A run that has committed its backup keeps everything."""
-    rooms.open_repository(settings).shard(shard_name).discard_run(run_id)
+    """Deletes what a failed run has stored; a run that has committed its backup keeps everything. Such packs are
+    rubbish, not harm: what cannot be deleted now is pruned later."""
+    try:
+        rooms.open_repository(settings).shard(shard_name).discard_run(run_id)
+    except TidemarkError as error:
+        log.warning("%s: the packs of run %s stay until they are pruned: %s", shard_name, run_id, error)
 
 
 def runs_on_disk(settings: Settings) -> list[tuple[Path, RunOnDisk | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks import control
+from tidemark.queue import client as queue_client
 from tidemark.web.board import Value
 
 
@@ -21,13 +21,13 @@ class Done(Value):
 
 def run(shard: str, *, force: bool = False) -> Done:
     """Enqueues a run of the shard; ``force`` means also when its newest backup is young."""
-    id = control.enqueue(shard, force=force)
+    id = queue_client.enqueue(shard, force=force)
     return Done(shards=(shard,), ids=(id,), message=f"{shard}: a run is enqueued")
 
 
 def cancel(shard: str) -> Done:
     """Ends what runs and what waits of the shard."""
-    ended = control.cancel(shard, "cancelled on Flower's page")
+    ended = queue_client.cancel(shard, "cancelled on Flower's page")
     if ended.nothing:
         return Done(shards=(), message=f"{shard}: nothing is running and nothing is waiting")
     said = [f"the run at {run.step} on {run.node} is ended" for run in ended.runs]
@@ -39,7 +39,7 @@ def cancel(shard: str) -> Done:
 
 def retry() -> Done:
     """Enqueues every shard whose last run failed and that is neither running nor waiting."""
-    enqueued = control.retry_failed()
+    enqueued = queue_client.retry_failed()
     if not enqueued:
         return Done(shards=(), message="no shard has failed that is not running or waiting already")
     names, ids = tuple(one.shard for one in enqueued), tuple(one.id for one in enqueued)

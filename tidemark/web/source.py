@@ -7,11 +7,11 @@ import time
 from datetime import datetime
 from typing import Any
 
-from tasks import control
 from tidemark import config, fleet
 from tidemark.config import Settings
 from tidemark.fleet import history, metrics, nodes, records
 from tidemark.fleet.health import Limits
+from tidemark.queue import client as queue_client
 from tidemark.web import board, story
 from tidemark.web.board import Value
 from tidemark.web.changes import Changes, Journal
@@ -80,4 +80,4 @@ class Source:
 def _waiting(client: Any) -> dict[str, str]:
     """What the shards wait for whose run was asked for and has not begun its first step."""
     begun = {run.shard: f"{run.node} to begin" for run in records.open_runs(client)}
-    return begun | control.waiting()
+    return begun | queue_client.waiting()

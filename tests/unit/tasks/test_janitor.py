@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidemark.fleet import RunRecord, again
+from tidemark.fleet import RunRecord, retries
 
 pytestmark = pytest.mark.unit
 
@@ -32,7 +32,7 @@ def _run(silent_for: timedelta, node: str = "node1@a") -> RunRecord:
 def test_a_run_is_lost_when_its_node_is_gone_nobody_renews_its_lease_and_it_is_silent(
     silent_for: timedelta, nodes: set[str], held: set[str], lost: bool
 ) -> None:
-    from tasks.leftovers import plan
+    from tidemark.queue.leftovers import plan
 
     run = _run(silent_for)
 
@@ -41,12 +41,12 @@ def test_a_run_is_lost_when_its_node_is_gone_nobody_renews_its_lease_and_it_is_s
 
 @pytest.mark.parametrize(("lost_runs", "minutes"), [(1, 1), (2, 2), (3, 4)])
 def test_a_request_waits_twice_as_long_after_each_further_lost_run(lost_runs: int, minutes: int) -> None:
-    assert again.wait_after(lost_runs, timedelta(minutes=1)) == timedelta(minutes=minutes)
+    assert retries.wait_after(lost_runs, timedelta(minutes=1)) == timedelta(minutes=minutes)
 
 
 def test_a_request_that_is_made_again_is_what_was_asked_for() -> None:
     lost = _run(timedelta(0)).model_copy(update={"attempt": 2, "first_backup": "clone", "force": True})
 
-    assert again.Request.after(lost) == again.Request(
+    assert retries.Request.after(lost) == retries.Request(
         shard="a/0", root="id", attempt=3, first_backup="clone", force=True
     )

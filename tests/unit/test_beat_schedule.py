@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import beat_schedule
-from tasks.tide import TOO_SOON, Tide
+from tasks.beat.schedule import TOO_SOON, Tide
 from tidemark.config import CycleSettings, NodeSettings, RepositorySettings, Settings, ShardSettings
 
 pytestmark = pytest.mark.unit

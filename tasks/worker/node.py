@@ -13,21 +13,11 @@ from celery.signals import celeryd_after_setup
 from celery.worker import WorkController
 
 from tasks import app
-from tasks.broker import SHARED_QUEUE
 from tidemark import __version__, config, fleet
 from tidemark.errors import TidemarkError
+from tidemark.queue.messages import SHARED_QUEUE, own_queue
 
 log = logging.getLogger(__name__)
-
-
-def own_queue(node: str) -> str:
-    """The queue that only this node consumes: a run's steps stay where the run's folder is."""
-    return f"node.{node}"
-
-
-def node_of(queue: str) -> str:
-    """The node that consumes this queue alone; empty for a queue of all."""
-    return queue.removeprefix(own_queue("")) if queue.startswith(own_queue("")) else ""
 
 
 def is_node(worker: Any) -> bool:

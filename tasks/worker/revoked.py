@@ -13,8 +13,8 @@ from celery.signals import task_revoked
 from celery.worker import state
 
 from tasks import app
-from tasks.broker import STEPS
-from tasks.node import own_queue
+from tidemark.queue import messages
+from tidemark.queue.messages import STEPS
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,8 @@ def settle(sender: Any, request: Any, terminated: bool, **_: Any) -> None:
         app.backend.mark_as_revoked(later["options"]["task_id"], "the run was revoked")
     if request.root_id and request.root_id != request.id:
         app.backend.mark_as_revoked(request.root_id, "the run was revoked")
-    app.send_task(
-        "tasks.cleanup",
-        (None, shard, run_id),
-        {"ended_as": "revoked", "reason": f"revoked at step {sender.name.rpartition('.')[2]}"},
-        queue=own_queue(str(request.hostname)),
-        priority=0,
-    )
+    reason = f"revoked at step {sender.name.rpartition('.')[2]}"
+    messages.send_cleanup(str(request.hostname), shard, run_id, ended_as="revoked", reason=reason)
 
 
 class RootWatch(bootsteps.StartStopStep):

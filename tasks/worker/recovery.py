@@ -7,11 +7,13 @@ from typing import Any
 
 from celery import bootsteps
 
-from tasks import app, broker
-from tasks.node import is_node, own_queue
+from tasks import app
+from tasks.worker.node import is_node
 from tidemark import config, fleet, steps
 from tidemark.errors import TidemarkError
 from tidemark.fleet import records
+from tidemark.queue import messages
+from tidemark.queue.messages import own_queue
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +38,9 @@ class Recovery(bootsteps.StartStopStep):
             channel = connection.default_channel
             queue = own_queue(node)
             worker.app.amqp.queues[queue](channel).declare()
-            for held in broker.taken(channel):
+            for held in messages.taken(channel):
                 if held.message.queue == queue:
-                    broker.give_back(channel, held)
+                    messages.give_back(channel, held)
                     log.warning("%s was in the middle of this when it ended: %s", node, held.message.task)
             continued = to_be_continued(channel, node)
         clean_up_after(node, continued, REASON)
@@ -48,8 +50,8 @@ def to_be_continued(channel: Any, node: str) -> set[str]:
     """The runs of which a message waits for the node, or is held by it until it is tried again: the next step, or the
     clean-up."""
     queue = own_queue(node)
-    messages = [*broker.waiting(channel, queue), *(held.message for held in broker.taken(channel))]
-    return {message.run for message in messages if message.queue == queue and message.run}
+    there = [*messages.waiting(channel, queue), *(held.message for held in messages.taken(channel))]
+    return {message.run for message in there if message.queue == queue and message.run}
 
 
 def clean_up_after(node: str, continued: set[str], reason: str) -> list[str]:
@@ -68,7 +70,7 @@ def clean_up_after(node: str, continued: set[str], reason: str) -> list[str]:
     for run_id in given_up:
         shard = left[run_id]
         log.warning("%s: nobody continues run %s; cleaning up after it", shard, run_id)
-        app.send_task("tasks.cleanup", (None, shard, run_id), {"reason": reason}, queue=own_queue(node), priority=0)
+        messages.send_cleanup(node, shard, run_id, reason=reason)
     return given_up
 
 

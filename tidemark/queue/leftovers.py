@@ -12,14 +12,13 @@ from typing import Any
 import redis
 from celery.result import AsyncResult
 
-from tasks import app, broker
-from tasks.broker import BACKUP, SHARED_QUEUE, STEPS, Message
-from tasks.cleanup import discard
-from tasks.node import node_of, own_queue
-from tidemark import fleet
+from tidemark import fleet, steps
 from tidemark.config import Settings
 from tidemark.errors import RunError
-from tidemark.fleet import RunRecord, again, leftovers, metrics, records
+from tidemark.fleet import RunRecord, leftovers, metrics, records, retries
+from tidemark.queue import messages
+from tidemark.queue.app import app
+from tidemark.queue.messages import BACKUP, SHARED_QUEUE, STEPS, Message, node_of, own_queue
 
 GRACE = timedelta(seconds=fleet.nodes.TTL)
 """How long a run must have said nothing; a node that restarts takes less."""
@@ -83,7 +82,7 @@ def _give_up(client: redis.Redis, settings: Settings, run: RunRecord, message: s
         return  # it has ended meanwhile
     fleet.leases.raise_fence(client, run.shard)
     metrics.fail(client, run.shard, run=run.run, step=run.step, message=message)
-    discard(settings, run.run, run.shard)
+    steps.discard(settings, run.shard, run.run)
     if AsyncResult(run.root, app=app).ready():
         return
     if run.attempt >= settings.fleet.attempts:
@@ -91,21 +90,21 @@ def _give_up(client: redis.Redis, settings: Settings, run: RunRecord, message: s
         hint = f"see what happens to the nodes, then: tidemark retry {run.shard}"
         app.backend.mark_as_failure(run.root, RunError(text, hint))
         return
-    due = datetime.now(UTC) + again.wait_after(run.attempt, settings.fleet.retry_after)
-    again.put(client, again.Request.after(run), due)
+    due = datetime.now(UTC) + retries.wait_after(run.attempt, settings.fleet.retry_after)
+    retries.put(client, retries.Request.after(run), due)
     facts = {"shard": run.shard, "waiting": f"for {due:%H:%M:%S} UTC: {message}"}
     app.backend.store_result(run.root, facts, "PENDING")
 
 
 def due_requests(client: redis.Redis) -> Iterator[Finding]:
     """Requests whose run was lost, and whose time has come again."""
-    for request, due in again.waiting(client):
+    for request, due in retries.waiting(client):
         if due <= datetime.now(UTC):
             why = f"its run was lost: enqueued again (attempt {request.attempt})"
             yield Finding("request", request.root, request.shard, why, partial(_enqueue, client, request))
 
 
-def _enqueue(client: redis.Redis, request: again.Request) -> None:
+def _enqueue(client: redis.Redis, request: retries.Request) -> None:
     options: dict[str, Any] = {"attempt": request.attempt}
     if request.first_backup:
         options["first_backup"] = request.first_backup
@@ -113,7 +112,7 @@ def _enqueue(client: redis.Redis, request: again.Request) -> None:
         options["force"] = True
     # Enqueued first: what dies between the two leaves a request that is made twice, and a run is begun once.
     app.send_task(BACKUP, (request.shard,), options, task_id=request.root, queue=SHARED_QUEUE, priority=0)
-    again.take(client, request)
+    retries.take(client, request)
 
 
 # Messages
@@ -121,7 +120,7 @@ def _enqueue(client: redis.Redis, request: again.Request) -> None:
 
 def held_requests(channel: Any, now: datetime) -> Iterator[Finding]:
     """Requests that some node took and neither made a run of nor gave back: it died in that moment."""
-    for held in broker.taken(channel):
+    for held in messages.taken(channel):
         if held.message.task == BACKUP and now - held.at > TAKEN:
             why = f"a node took it at {held.at:%H:%M:%S} UTC and died with it: given back to the queue"
             yield Finding(
@@ -129,26 +128,26 @@ def held_requests(channel: Any, now: datetime) -> Iterator[Finding]:
                 held.message.id,
                 held.message.shard,
                 why,
-                partial(broker.give_back, channel, held),
+                partial(messages.give_back, channel, held),
             )
 
 
 def queues_of_gone_nodes(client: redis.Redis, channel: Any, there: frozenset[str]) -> Iterator[Finding]:
     """What waits for nodes that are gone, or was taken by them, of runs that have ended; and the queues themselves."""
     going_on = {run.run: run.node for run in records.open_runs(client)}
-    for held in broker.taken(channel):
+    for held in messages.taken(channel):
         node = node_of(held.message.queue)
         if node and node not in there and _is_over(held.message, going_on):
             why = f"node {node} is gone, and the run has ended: dropped {held.message.task}"
-            yield Finding("message", held.message.id, node, why, partial(broker.forget, channel, held))
-    for queue in broker.queues(channel, own_queue("")):
+            yield Finding("message", held.message.id, node, why, partial(messages.forget, channel, held))
+    for queue in messages.queues(channel, own_queue("")):
         node = node_of(queue)
         if node in there or node in going_on.values():
             continue
-        waiting = broker.waiting(channel, queue)
+        waiting = messages.waiting(channel, queue)
         why = f"node {node} is gone: removed its queue with {len(waiting)} messages of runs that have ended"
         if all(_is_over(message, going_on) for message in waiting):
-            yield Finding("queue", queue, node, why, partial(broker.remove_queue, channel, queue))
+            yield Finding("queue", queue, node, why, partial(messages.remove_queue, channel, queue))
 
 
 def _is_over(message: Message, going_on: dict[str, str]) -> bool:

@@ -1,5 +1,5 @@
-"""What people ask of the fleet: start a run, end one, try again what failed. The command line, the page in Flower and
-tests ask here, and nowhere else.
+"""What people ask of the fleet: start a run, end one, try again what failed. The command line and the page in
+Flower ask here.
 
 Needs no worker: what is asked while a node is away holds when it comes back.
 """
@@ -15,13 +15,13 @@ import redis
 from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
 
-from tasks import app, broker, parking, turns
-from tasks.broker import BACKUP, SHARED_QUEUE, Message
-from tasks.node import own_queue
 from tidemark import config, fleet
 from tidemark.config import Settings
 from tidemark.errors import RedisUnavailable
-from tidemark.fleet import RunRecord, again, metrics, records
+from tidemark.fleet import RunRecord, metrics, records, retries
+from tidemark.queue import admission, messages, parked
+from tidemark.queue.app import app
+from tidemark.queue.messages import BACKUP, SHARED_QUEUE, Message, own_queue
 
 log = logging.getLogger(__name__)
 
@@ -104,19 +104,19 @@ def queue() -> list[Waits]:
     """The requests that wait, in the order in which they will be taken; then those that wait for something else than
     a node. Raises ``RedisUnavailable``."""
     settings = config.load()
-    with broker.channel() as channel:
-        queued = [message for message in broker.waiting(channel, SHARED_QUEUE) if message.task == BACKUP]
-        parked = parking.parked(channel)
+    with messages.channel() as channel:
+        queued = [message for message in messages.waiting(channel, SHARED_QUEUE) if message.task == BACKUP]
+        waiting_for_room = parked.find(channel)
     with fleet.connect(settings.redis) as client:
-        lost = again.waiting(client)
-        shards = {message.shard for message in queued} | {one.message.shard for one in parked}
+        lost = retries.waiting(client)
+        shards = {message.shard for message in queued} | {one.message.shard for one in waiting_for_room}
         newest = metrics.newest_times(client, shards | {request.shard for request, _ in lost})
     found = [Waits(m.shard, m.id, m.priority > 0, newest.get(m.shard), FOR_A_NODE) for m in queued]
     never = datetime.min.replace(tzinfo=UTC)
     found.sort(key=lambda one: (one.scheduled, (one.newest or never) if one.scheduled else never))
     found += [
         Waits(p.message.shard, p.message.id, p.message.priority > 0, newest.get(p.message.shard), p.reason)
-        for p in parked
+        for p in waiting_for_room
     ]
     return found + [
         Waits(r.shard, r.root, False, newest.get(r.shard), f"until {due:%H:%M:%S} UTC: its run was lost with its node")
@@ -127,7 +127,7 @@ def queue() -> list[Waits]:
 def find(shard: str) -> Cancelled:
     """What ``cancel`` would end; changes nothing. Raises ``UnknownShard``, ``RedisUnavailable``."""
     settings = config.load()
-    found, _ = _look(settings, settings.find_shard(shard).name)
+    found, _ = _find(settings, settings.find_shard(shard).name)
     return found
 
 
@@ -138,31 +138,30 @@ def cancel(shard: str, reason: str = "cancelled by an operator") -> Cancelled:
     """
     settings = config.load()
     name = settings.find_shard(shard).name
-    found, messages = _look(settings, name)
-    with broker.channel() as channel:
+    found, theirs = _find(settings, name)
+    with messages.channel() as channel:
         # First what waits, or the end of the run would let it begin.
-        gone = [message for message in messages if broker.remove(channel, message) or parking.remove(channel, message)]
-        taken = [held.message for held in broker.taken(channel) if held.message.shard == name]
+        gone = [message for message in theirs if messages.remove(channel, message) or parked.remove(channel, message)]
+        taken = [held.message for held in messages.taken(channel) if held.message.shard == name]
     for message in (*gone, *taken):
         _settle(message.id, *message.later, reason=reason)
     waited = [message.id for message in gone if message.task == BACKUP]
     with fleet.connect(settings.redis) as client:
         for request in _to_be_made_again(client, name):
-            if again.take(client, request):
+            if retries.take(client, request):
                 _settle(request.root, reason=reason)
                 waited.append(request.root)
         for run in found.runs:
             _end(client, name, run, reason)
-        turns.try_to_make_room(client, settings)
+        admission.try_to_make_room(client, settings)
     # A node that is turning a message into a run at this moment ends the run at its first step.
     doomed = [run.id for run in found.runs] + [message.root for message in taken]
     if doomed:
         app.control.revoke(sorted(set(doomed)))
     for run in found.runs:
         _settle(run.id, reason=reason)
-        cleanup = {"ended_as": "revoked", "reason": reason}
         if run.node_is_there:  # another one clears up when it starts
-            app.send_task("tasks.cleanup", (None, name, run.run), cleanup, queue=own_queue(run.node), priority=0)
+            messages.send_cleanup(run.node, name, run.run, ended_as="revoked", reason=reason)
     return Cancelled(name, found.runs, tuple(waited))
 
 
@@ -174,11 +173,11 @@ def find_failed() -> list[str]:
     with fleet.connect(settings.redis) as client:
         failed = [view.shard for view in metrics.views(client, names) if view.failures]
         busy = {run.shard for run in records.open_runs(client)}
-        busy |= {request.shard for request, _ in again.waiting(client)}
-    with broker.channel() as channel:
-        busy |= {message.shard for message in broker.waiting(channel, SHARED_QUEUE)}
-        busy |= {parked.message.shard for parked in parking.parked(channel)}
-        busy |= {held.message.shard for held in broker.taken(channel)}
+        busy |= {request.shard for request, _ in retries.waiting(client)}
+    with messages.channel() as channel:
+        busy |= {message.shard for message in messages.waiting(channel, SHARED_QUEUE)}
+        busy |= {one.message.shard for one in parked.find(channel)}
+        busy |= {held.message.shard for held in messages.taken(channel)}
     return [name for name in failed if name not in busy]
 
 
@@ -190,28 +189,28 @@ def retry_failed() -> list[Enqueued]:
 def waiting() -> dict[str, str]:
     """The shards for which a run was asked for that no node has begun, each with what it waits for: empty for a free
     node. Raises ``RedisUnavailable``."""
-    with broker.channel() as channel:
-        begun = {held.message.shard: "" for held in broker.taken(channel) if held.message.task == BACKUP}
+    with messages.channel() as channel:
+        begun = {held.message.shard: "" for held in messages.taken(channel) if held.message.task == BACKUP}
     return {one.shard: "" if one.reason == FOR_A_NODE else one.reason for one in reversed(queue())} | begun
 
 
-def _look(settings: Settings, shard: str) -> tuple[Cancelled, list[Message]]:
+def _find(settings: Settings, shard: str) -> tuple[Cancelled, list[Message]]:
     """What there is of a shard, and the messages of it that no worker has taken."""
     with fleet.connect(settings.redis) as client:
         there = fleet.nodes.alive(client)
         runs = tuple(_describe(run, run.node in there) for run in records.open_runs(client) if run.shard == shard)
         lost = [request.root for request in _to_be_made_again(client, shard)]
-    with broker.channel() as channel:
+    with messages.channel() as channel:
         queues = [SHARED_QUEUE, *dict.fromkeys(own_queue(run.node) for run in runs)]
-        there_are = [found for queue in queues for found in broker.waiting(channel, queue)]
-        there_are += [parked.message for parked in parking.parked(channel)]
-        messages = [message for message in there_are if message.shard == shard]
-    ids = [message.id for message in messages if message.task == BACKUP]
-    return Cancelled(shard, runs, (*ids, *lost)), messages
+        there_are = [found for queue in queues for found in messages.waiting(channel, queue)]
+        there_are += [one.message for one in parked.find(channel)]
+        theirs = [message for message in there_are if message.shard == shard]
+    ids = [message.id for message in theirs if message.task == BACKUP]
+    return Cancelled(shard, runs, (*ids, *lost)), theirs
 
 
-def _to_be_made_again(client: redis.Redis, shard: str) -> list[again.Request]:
-    return [request for request, _ in again.waiting(client) if request.shard == shard]
+def _to_be_made_again(client: redis.Redis, shard: str) -> list[retries.Request]:
+    return [request for request, _ in retries.waiting(client) if request.shard == shard]
 
 
 def _describe(run: RunRecord, there: bool) -> CancelledRun:

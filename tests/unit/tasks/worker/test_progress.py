@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.progress import WINDOW, Rate
+from tasks.worker.progress import WINDOW, Rate
 from tidemark.progress import Progress
 
 pytestmark = pytest.mark.unit

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tasks import logs
-from tasks.shipping import Shipping
+from tasks.worker import logs
+from tasks.worker.log_shipping import Shipping
 from tidemark.config import RedisSettings
 
 pytestmark = pytest.mark.unit
@@ -53,8 +53,8 @@ def test_the_text_format_names_shard_step_and_run() -> None:
 
 
 def test_without_redis_lines_are_lost_and_nothing_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.shipping.WAITING", 3)
-    monkeypatch.setattr("tasks.shipping.PATIENCE", 0.2)
+    monkeypatch.setattr("tasks.worker.log_shipping.WAITING", 3)
+    monkeypatch.setattr("tasks.worker.log_shipping.PATIENCE", 0.2)
     shipping = Shipping(RedisSettings(url="redis://127.0.0.1:1/0"), 10, logs.line_of)
     with logs.about("commerce/-80", RUN, "upload"):
         began = time.monotonic()

@@ -11,7 +11,7 @@ from typing import Any, Self
 from celery import Celery
 from redbeat.schedulers import RedBeatScheduler, RedBeatSchedulerEntry
 
-from tasks.tide import TOO_SOON, Tide
+from tasks.beat.schedule import TOO_SOON, Tide
 from tidemark import config, fleet
 from tidemark.errors import FleetError, RedisUnavailable
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from celery.signals import after_setup_logger, after_setup_task_logger, celeryd_init
 
-from tasks.shipping import Shipping
+from tasks.worker.log_shipping import Shipping
 from tidemark import config
 from tidemark.fleet.logs import LogLine
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tasks import figures
+from tasks.worker import figures
 from tidemark.config import parse_duration
 from tidemark.errors import RunError
 

@@ -16,15 +16,25 @@ from typing import Any
 import redis
 from kombu.exceptions import OperationalError
 
-from tasks import app
 from tidemark import config
 from tidemark.errors import RedisUnavailable
+from tidemark.queue.app import app
 
 SHARED_QUEUE = "backup"
 """What beat and people enqueue into, and every node takes from."""
 BACKUP = "tasks.backup"
 CLEANUP = "tasks.cleanup"
 STEPS = frozenset({"tasks.restore", "tasks.catchup", "tasks.stop", "tasks.upload"})
+
+
+def own_queue(node: str) -> str:
+    """The queue that only this node consumes: a run's steps stay where the run's folder is."""
+    return f"node.{node}"
+
+
+def node_of(queue: str) -> str:
+    """The node that consumes this queue alone; empty for a queue of all."""
+    return queue.removeprefix(own_queue("")) if queue.startswith(own_queue("")) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +172,12 @@ def remove_queue(channel: Any, queue: str) -> None:
             channel.keyprefix_queue % queue,
             channel.keyprefix_binding_permanent % queue,
         )
+
+
+def send_cleanup(node: str, shard: str, run_id: str, **facts: str) -> None:
+    """Asks a node to clear up after a run, before anything else that waits for it; ``facts`` are those of
+    ``tasks.cleanup``."""
+    app.send_task(CLEANUP, (None, shard, run_id), facts, queue=own_queue(node), priority=0)
 
 
 def parse(channel: Any, raw: bytes | str, queue: str) -> Message | None:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from tasks import broker
-from tasks.broker import SHARED_QUEUE, Message
 from tidemark.fleet import keys
+from tidemark.queue import messages
+from tidemark.queue.messages import SHARED_QUEUE, Message
 
 _PARK = """
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
@@ -44,14 +44,14 @@ class Parked:
     """Why it waits, in words."""
 
 
-def parked(channel: Any) -> list[Parked]:
+def find(channel: Any) -> list[Parked]:
     """All of them, those that have waited longest first."""
     with channel.conn_or_acquire() as client:
         values = client.hgetall(keys.PARKED).values()
     found = []
     for text in values:
         value = json.loads(text)
-        if message := broker.parse(channel, value["raw"], SHARED_QUEUE):
+        if message := messages.parse(channel, value["raw"], SHARED_QUEUE):
             found.append(Parked(message, datetime.fromisoformat(value["since"]), value["reason"]))
     return sorted(found, key=lambda one: one.since)
 
