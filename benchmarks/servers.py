@@ -15,8 +15,8 @@ from tests.support.project import Project
 from tidemark import mysql, steps
 from tidemark.mysql.server import buffer_pool
 from tidemark.progress import ignore
-from tidemark.steps import bring_back
-from tidemark.steps.results import StepResult
+from tidemark.recovery import restore
+from tidemark.results import StepResult
 
 FOREVER = 1800.0
 """Seconds until a measurement is given up."""
@@ -176,7 +176,7 @@ def _idle(bench: Bench, flavour: Flavour) -> Outcome:
 
         def cycle() -> list[StepResult]:
             results: list[StepResult] = []
-            steps.backup.run(settings, project.path, "bench/0", progress=lambda step: ignore, finished=results.append)
+            steps.alone.run(settings, project.path, "bench/0", progress=lambda step: ignore, finished=results.append)
             return results
 
         cycle()
@@ -202,7 +202,7 @@ def _idle(bench: Bench, flavour: Flavour) -> Outcome:
 def _bare(project: Project, flavour: Flavour, folder: Path) -> float:
     """Seconds to start a server on the restored data, with the same options, and to stop it."""
     shutil.rmtree(folder, ignore_errors=True)
-    bring_back.run(project.settings(), "bench/0", folder / "data")
+    restore.run(project.settings(), "bench/0", folder / "data")
     options = mysql.ServerOptions({}, 256 << 20, 60, 60, disable_redo_log=False, die_with_parent=True)
     server = mysql.PrivateServer(_installed(flavour), folder, options)
     server.mark_cold()

@@ -20,7 +20,7 @@ from tidemark.fleet import RunRecord, metrics, records
 from tidemark.fleet.metrics import RunningStep
 from tidemark.progress import Progress, ProgressCallback
 from tidemark.queue import admission, messages
-from tidemark.steps.results import StepResult
+from tidemark.results import StepResult
 
 log = logging.getLogger(__name__)
 

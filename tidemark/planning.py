@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
-STEPS = ("restore", "catchup", "stop", "upload")
+from tidemark.results import STEPS
+
 CYCLES = 3
 """Cycles that are simulated; a queue that only grows is seen by then."""
 HEADROOM = 1.25

@@ -1,4 +1,4 @@
-"""What long work says while it runs."""
+"""What long work says while it runs, and what may end it."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ ProgressCallback = Callable[[Progress], None]
 
 def ignore(progress: Progress) -> None:
     """The callback of those who do not watch."""
+
+
+Guard = Callable[[], None]
+"""Raises to end work that is not wanted any more, e.g. ``LeaseLost``; asked at safe points and before a commit."""
+
+
+def always() -> None:
+    """The guard of work that nobody ends."""

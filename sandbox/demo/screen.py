@@ -19,8 +19,7 @@ from rich.text import Text
 
 from sandbox.demo.stage import Shard
 from tidemark.fleet.metrics import ShardView, StepProgress
-
-STEPS = ("restore", "catchup", "stop", "upload")
+from tidemark.results import STEPS
 
 
 class Screen:

@@ -13,9 +13,9 @@ from tidemark import steps
 from tidemark.errors import LeaseLost, StorageUnavailable, TidemarkError
 from tidemark.fleet import counters
 from tidemark.fleet.metrics import CatchupState, ProvenBackup
-from tidemark.steps.results import StepResult
+from tidemark.results import StepResult
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OURS = (ROOT / "tidemark", ROOT / "tasks")
 
 

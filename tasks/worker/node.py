@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from celery.signals import celeryd_after_setup
 from celery.worker import WorkController
 
 from tasks import app
-from tidemark import __version__, config, fleet
+from tidemark import __version__, config, disk, fleet
 from tidemark.errors import TidemarkError
 from tidemark.queue.messages import SHARED_QUEUE, own_queue
 
@@ -82,10 +81,9 @@ class SignsOfLife(bootsteps.StartStopStep):
 def _disk(folder: Path) -> tuple[int | None, int | None]:
     """Free and all bytes of the disk that a folder is on, or will be."""
     try:
-        usage = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
+        return disk.usage(folder)
     except OSError:
         return None, None
-    return usage.free, usage.total
 
 
 app.steps["worker"].add(SignsOfLife)

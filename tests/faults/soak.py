@@ -30,7 +30,7 @@ from sandbox.workload import Workload
 from tests.faults.stage import Stage
 from tests.support.waiting import wait_until
 from tidemark.fleet import records
-from tidemark.steps import bring_back
+from tidemark.recovery import restore
 
 SHARDS = (*(f"maria/{letter}" for letter in "abcdef"), "mysql/a", "mysql/b")
 NODES = ("node1", "node2")
@@ -236,7 +236,7 @@ class Soak:
         target = self.stage.folder / f"proof-{keyspace}"
         if not self.stage.backups(shard).backups():
             return
-        done = bring_back.run(settings, shard, target, delta=True)
+        done = restore.run(settings, shard, target, delta=True)
         with StockServer(self.stage.folder / f"stock-{keyspace}", primary.flavour, data=target, tls="off") as server:
             found = checksums(server)
         if found != self.witnesses[keyspace].checksums_at(done.backup.position):

@@ -31,10 +31,10 @@ from sandbox.workload import fill
 from tests.support.fleet import ROOT, Fleet
 from tests.support.needs import need_flavour, need_program
 from tests.support.waiting import wait_until
-from tidemark import files
+from tidemark import files, wiring
 from tidemark.fleet import keys, records
+from tidemark.recovery import restore
 from tidemark.repository import ShardRepository
-from tidemark.steps import bring_back, rooms
 
 STEPS = ("restore", "catchup", "stop", "upload")
 SHARDS = ("maria/a", "mysql/a")
@@ -320,13 +320,13 @@ class Stage:
         return found
 
     def backups(self, shard: str) -> ShardRepository:
-        return rooms.open_repository(self.fleet.project.settings()).shard(shard)
+        return wiring.open_repository(self.fleet.project.settings()).shard(shard)
 
     def orphans(self, shard: str) -> list[str]:
         """Stored objects that belong to no backup, and what was being stored in parts."""
         backups = self.backups(shard)
         settings = self.fleet.project.settings()
-        store = rooms.find_store(settings.repository)
+        store = wiring.find_store(settings.repository)
         referred = {
             f"{shard}/packs/{pack.run_id}/{pack.number:012d}" for b in backups.backups() for pack in backups.packs(b)
         }
@@ -339,8 +339,8 @@ class Stage:
         keyspace, primary = shard.split("/")[0], self.primary(shard)
         target, folder = self.folder / f"restored-{keyspace}", self.folder / f"stock-{keyspace}"
         settings = self.fleet.project.settings()
-        done = bring_back.run(settings, shard, target, delta=True)
-        flavour = rooms.find_flavour(settings, done.backup.flavour)
+        done = restore.run(settings, shard, target, delta=True)
+        flavour = wiring.find_flavour(settings, done.backup.flavour)
         known = {flavour.normalise(position): sums for position, sums in self.known[keyspace].items()}
         position = flavour.normalise(done.backup.position)
         assert position in known, f"backup {done.backup.number} is at {position}, where the primary never stood still"

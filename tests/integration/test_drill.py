@@ -11,8 +11,8 @@ from sandbox.programs import Flavour
 from sandbox.schema import create_rich_schema
 from tests.support.needs import need_flavour
 from tests.support.project import Project
-from tidemark import steps
-from tidemark.steps import Run, rooms
+from tidemark import steps, wiring
+from tidemark.steps import Run
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +57,7 @@ def test_a_table_that_its_server_cannot_read_is_found(project: Project) -> None:
     index.write_bytes(b"\0" * index.stat().st_size)
     steps.upload.run(run)
     steps.cleanup.run(run.folder)
-    backups = rooms.open_repository(settings).shard(SHARD).backups()
+    backups = wiring.open_repository(settings).shard(SHARD).backups()
 
     done = project.tidemark("drill", SHARD)
 

@@ -9,8 +9,9 @@ import pytest
 from sandbox.object_servers import MotoServer
 from tests.support.backups import noise, read_folder, upload, write_folder
 from tests.support.project import Project
+from tidemark.maintenance import mirror
+from tidemark.recovery import restore
 from tidemark.repository import MasterKey, Repository
-from tidemark.steps import bring_back, mirror
 from tidemark.storage import FileStore
 
 pytestmark = pytest.mark.integration
@@ -40,6 +41,6 @@ def test_a_folder_is_mirrored_to_a_bucket_and_restored_from_it(tmp_path: Path, m
         assert (again.bytes, again.error) == (0, "")
 
         project.repository.rename(tmp_path / "lost")
-        restored = bring_back.run(settings, SHARD, tmp_path / "restored", place=settings.find_repository("2"))
+        restored = restore.run(settings, SHARD, tmp_path / "restored", place=settings.find_repository("2"))
     assert restored.url == "s3://mirror/second"
     assert read_folder(tmp_path / "restored") == content

@@ -18,11 +18,12 @@ from sandbox.workload import fill
 from tests.support.needs import need_flavour
 from tests.support.project import Project
 from tests.support.stock import stock_server
-from tidemark import steps
+from tidemark import steps, wiring
 from tidemark.errors import BackupConflict, LeaseLost, RunError
 from tidemark.progress import Progress
-from tidemark.steps import Run, bring_back, rooms
-from tidemark.steps.results import StepResult
+from tidemark.recovery import restore
+from tidemark.results import StepResult
+from tidemark.steps import Run, tools
 
 pytestmark = pytest.mark.integration
 
@@ -67,7 +68,7 @@ def kill_server(run: Run) -> None:
 
 def restored_equals(primary: Primary, project: Project, tmp_path: Path) -> bool:
     """Whether the newest backup, restored and started, holds what the (quiet) primary holds."""
-    bring_back.run(project.settings(), SHARD, tmp_path / "restored")
+    restore.run(project.settings(), SHARD, tmp_path / "restored")
     with stock_server(primary.flavour, tmp_path / "restored", tmp_path / "stock") as server:
         return checksums(server) == checksums(primary)
 
@@ -95,8 +96,8 @@ def test_a_step_leaves_no_session_open_on_the_server_that_goes_on(project: Proje
     restored = steps.restore.run(run)
     steps.catchup.run(run)
 
-    flavour = rooms.find_flavour(run.settings, restored.flavour)
-    with rooms.private_server(run, flavour, restored.variables) as server:
+    flavour = wiring.find_flavour(run.settings, restored.flavour)
+    with tools.private_server(run, flavour, restored.variables) as server:
         listed = server.session().rows("SHOW PROCESSLIST")
     ours = [row for row in listed if row["User"].startswith("tidemark_")]
     assert len(ours) == 1, "a shutdown would wait two seconds for each of the others to leave"
@@ -112,7 +113,7 @@ def test_a_step_that_comes_too_early_says_so(project: Project) -> None:
 def test_a_server_that_dies_before_the_stop_sends_the_run_back_to_restore(
     primary: Primary, project: Project, tmp_path: Path
 ) -> None:
-    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
     run = new_run(project)
     steps.restore.run(run)
     primary.execute("CREATE TABLE IF NOT EXISTS ledger.more (id INT PRIMARY KEY)")
@@ -129,7 +130,7 @@ def test_a_server_that_dies_before_the_stop_sends_the_run_back_to_restore(
 def test_a_server_that_is_killed_while_it_starts_sends_the_run_back_to_restore(
     primary: Primary, project: Project
 ) -> None:
-    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
     run = new_run(project)
     steps.restore.run(run)
     killed: list[int] = []
@@ -160,7 +161,7 @@ def test_a_first_copy_whose_server_died_is_made_anew(primary: Primary, project: 
 
 
 def test_a_restore_that_was_cut_off_is_continued(primary: Primary, project: Project, tmp_path: Path) -> None:
-    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
     run = new_run(project)
     whole = steps.restore.run(run)
     files = sorted(
@@ -208,7 +209,7 @@ def test_a_run_that_has_lost_its_lease_commits_nothing(project: Project) -> None
 
 
 def test_a_repository_that_has_vanished_is_told(project: Project) -> None:
-    steps.backup.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
     project.repository.rename(project.folder / "elsewhere")
 
     with pytest.raises(RunError, match="holds no backup of it, though this node knows of backup 1"):
@@ -226,12 +227,10 @@ def test_an_empty_first_backup_is_made_from_a_file(primary: Primary, project: Pr
         steps.restore.run(new_run(project))
 
     project.set_shard(SHARD, port=1)  # the new shard's primary is not there yet
-    result = steps.backup.run(
-        project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print
-    )
+    result = steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
     assert result.number == 1
     assert result.position == ""
-    bring_back.run(project.settings(), SHARD, tmp_path / "restored")
+    restore.run(project.settings(), SHARD, tmp_path / "restored")
     with stock_server(primary.flavour, tmp_path / "restored", tmp_path / "stock") as server:
         assert server.execute("SELECT id FROM fresh.t") == [(7,)]
 
@@ -239,9 +238,7 @@ def test_an_empty_first_backup_is_made_from_a_file(primary: Primary, project: Pr
 def test_replay_makes_a_first_backup_from_the_binary_logs(primary: Primary, project: Project, tmp_path: Path) -> None:
     project.set_shard(SHARD, first_backup="replay")
 
-    result = steps.backup.run(
-        project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print
-    )
+    result = steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
 
     assert result.position == primary.position()
     assert restored_equals(primary, project, tmp_path)
@@ -259,7 +256,7 @@ def test_a_kept_folder_spares_the_next_restore_and_is_not_trusted(
                 stream.seek(5 * 16384)
                 stream.write(b"not what it was")
             (spoilt.parent / "foreign.ibd").write_bytes(b"nor this")
-        steps.backup.run(
+        steps.alone.run(
             project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=results.append
         )
         primary.execute("INSERT INTO ledger.entry_1 (account, amount, reference, text) VALUES (1, 1, 'kept', '')")

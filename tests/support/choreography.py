@@ -19,7 +19,7 @@ from tasks import app, step
 from tidemark import steps
 from tidemark.errors import ReplicationFailed, StorageUnavailable
 from tidemark.progress import Progress, ProgressCallback
-from tidemark.steps.results import StepResult
+from tidemark.results import StepResult
 
 __all__ = ["app"]
 

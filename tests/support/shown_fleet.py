@@ -10,9 +10,9 @@ import redis
 
 from tidemark.fleet import RunFigures, history, leases, metrics, nodes
 from tidemark.fleet.metrics import NewestBackup, ProvenBackup, RunningStep, StepProgress
+from tidemark.results import STEPS
 
 HOUR = timedelta(hours=1)
-STEPS = ("restore", "catchup", "stop", "upload")
 ERROR = (
     "{shard}: the primary 10.0.0.7:3306 has purged 0-1-4410, the newest backup ends at 0-1-4021\n"
     "HINT: raise binlog_expire_logs_seconds, or take a first copy again with --first-backup=clone"

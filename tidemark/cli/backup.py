@@ -7,9 +7,8 @@ import click
 from tidemark.cli.bars import StepBars
 from tidemark.cli.context import common_options, config_path, json_option, load_settings, shard_argument
 from tidemark.cli.output import facts, print_json, size
-from tidemark.steps import CatchupResult, RestoreResult, UploadResult
-from tidemark.steps import backup as backup_steps
-from tidemark.steps.results import StepResult
+from tidemark.results import StepResult
+from tidemark.steps import CatchupResult, RestoreResult, UploadResult, alone
 
 EPILOG = """\b
 Examples:
@@ -40,7 +39,7 @@ def command(shard: str, first_backup: str | None, force: bool, as_json: bool) ->
         def finished(result: StepResult) -> None:
             bars.finish(result.step, result.seconds, _note(result))
 
-        result = backup_steps.run(
+        result = alone.run(
             settings,
             config_path(),
             shard,

@@ -8,11 +8,13 @@ from typing import Any
 import click
 from rich.text import Text
 
+from tidemark import wiring
 from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.mirror import state
 from tidemark.cli.output import age, facts, moment, print_json, print_table, size
+from tidemark.maintenance import mirror
 from tidemark.repository import Backup
-from tidemark.steps import MirrorResult, mirror, rooms
+from tidemark.steps import MirrorResult
 
 EPILOG = """\b
 Examples:
@@ -29,7 +31,7 @@ def command(shard: str, as_json: bool) -> None:
     """List SHARD's complete backups, oldest first. A proven one was restored and replicated past by a later run."""
     settings = load_settings()
     name = settings.find_shard(shard).name
-    backups = rooms.open_repository(settings).shard(name).backups()
+    backups = wiring.open_repository(settings).shard(name).backups()
     proven = {backup.restored_from for backup in backups}
     if as_json:
         print_json([_as_json(shard, backup, proven) for backup in backups])

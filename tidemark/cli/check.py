@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass
 import click
 from rich.text import Text
 
-from tidemark import files
+from tidemark import files, wiring
 from tidemark.alerts import Webhook
 from tidemark.cli.context import common_options, config_path, json_option, load_settings
 from tidemark.cli.output import facts, print_json
 from tidemark.config import RepositorySettings, Settings, ShardSettings
 from tidemark.errors import ConfigError, TidemarkError
-from tidemark.steps import rooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def _line(finding: Finding) -> Text:
 
 
 def _look(settings: Settings) -> Iterator[Finding]:
-    keys = rooms.master_keys(settings.repository)
+    keys = wiring.master_keys(settings.repository)
     for index, source in enumerate(keys.sources):
         yield _try(f"{'old ' if index else ''}master key: {source.where}", functools.partial(keys.key, index))
     for place in settings.repositories:
@@ -92,7 +91,7 @@ def _password_file(shard: ShardSettings) -> Finding:
 
 
 def _programs(settings: Settings, flavour: str) -> Finding:
-    return _try(f"programs of {flavour}", lambda: rooms.find_flavour(settings, flavour))
+    return _try(f"programs of {flavour}", lambda: wiring.find_flavour(settings, flavour))
 
 
 def _any_programs(settings: Settings) -> Iterator[Finding]:
@@ -104,7 +103,7 @@ def _any_programs(settings: Settings) -> Iterator[Finding]:
 
 def _store(place: RepositorySettings) -> None:
     """Whether the store answers. That nothing is there yet is no problem: the first run makes the repository."""
-    next(rooms.find_store(place).list("keys/"), None)
+    next(wiring.find_store(place).list("keys/"), None)
 
 
 def _scratch(settings: Settings) -> None:

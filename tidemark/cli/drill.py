@@ -11,7 +11,7 @@ from tidemark.cli.bars import StepBars
 from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.output import console, facts, print_json, size
 from tidemark.errors import RepositoryError
-from tidemark.steps import drill
+from tidemark.recovery import drill
 
 EPILOG = """\b
 Examples:

@@ -19,7 +19,7 @@ from tidemark.errors import RunError, TidemarkError
 from tidemark.fleet.health import Limits
 
 if TYPE_CHECKING:
-    from celery.result import AsyncResult
+    from tidemark.queue.client import Outcome
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at runs that are waited for."""
@@ -88,17 +88,14 @@ def say_what_would_be(settings: Settings, shards: Sequence[str], *, as_json: boo
         facts.print("Nothing would be enqueued.")
 
 
-def _enqueue(shard: str, first_backup: str | None, force: bool) -> AsyncResult[Any]:
+def _enqueue(shard: str, first_backup: str | None, force: bool) -> Outcome:
     prepare_celery()
-    from celery.result import AsyncResult
-
     from tidemark.queue import client as queue_client
-    from tidemark.queue.app import app
 
-    return AsyncResult(queue_client.enqueue(shard, first_backup, force), app=app)
+    return queue_client.outcome(queue_client.enqueue(shard, first_backup, force))
 
 
-def _watch(settings: Settings, results: dict[str, AsyncResult[Any]]) -> None:
+def _watch(settings: Settings, results: dict[str, Outcome]) -> None:
     """Shows the shards until all their runs have ended; without a terminal, a line as each one ends."""
     left, limits = dict(results), Limits.of(settings)
     with (
@@ -121,7 +118,7 @@ def _watch(settings: Settings, results: dict[str, AsyncResult[Any]]) -> None:
             pauses.wait(LOOK_EVERY)
 
 
-def _outcome(shard: str, result: AsyncResult[Any]) -> dict[str, Any]:
+def _outcome(shard: str, result: Outcome) -> dict[str, Any]:
     value = result.result
     outcome: dict[str, Any] = {"shard": shard, "id": result.id, "state": str(result.state)}
     if isinstance(value, dict):

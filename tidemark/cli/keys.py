@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from tidemark import wiring
 from tidemark.cli.context import common_options, json_option, load_settings
 from tidemark.cli.output import console, facts, print_json, print_table
 from tidemark.errors import ConfigError, RepositoryError
+from tidemark.maintenance import key_check
 from tidemark.repository import KnownKey, MasterKey, list_keys, retire, rotate
-from tidemark.steps import keycheck, rooms
 
 
 @click.group("keys")
@@ -59,7 +60,7 @@ def new(file: Path | None, as_json: bool) -> None:
 def list_(as_json: bool) -> None:
     """List the master keys that are configured here and those that the repository knows."""
     place = load_settings().repository
-    keys = list_keys(rooms.find_store(place), rooms.master_keys(place))
+    keys = list_keys(wiring.find_store(place), wiring.master_keys(place))
     if as_json:
         print_json([asdict(key) for key in keys])
         return
@@ -88,7 +89,7 @@ def rotate_(as_json: bool) -> None:
     interrupted and asked again at any point.
     """
     place = load_settings().repository
-    done = rotate(rooms.find_store(place), rooms.master_keys(place))
+    done = rotate(wiring.find_store(place), wiring.master_keys(place))
     if as_json:
         print_json(asdict(done))
         return
@@ -105,7 +106,7 @@ def rotate_(as_json: bool) -> None:
 def retire_(key_id: str, as_json: bool) -> None:
     """Let KEY open the repository no longer. Refused for today's key, and while today's key does not open it."""
     place = load_settings().repository
-    retire(rooms.find_store(place), rooms.master_keys(place), key_id)
+    retire(wiring.find_store(place), wiring.master_keys(place), key_id)
     if as_json:
         print_json({"retired": key_id})
         return
@@ -124,7 +125,7 @@ def check(as_json: bool) -> None:
     Reads each newest manifest and one piece of its data. `tidemark verify` reads all of it.
     """
     settings = load_settings()
-    findings = keycheck.run(settings)
+    findings = key_check.run(settings)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

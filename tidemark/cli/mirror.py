@@ -12,8 +12,8 @@ from tidemark.cli.context import common_options, complete_shards, json_option, l
 from tidemark.cli.output import facts, print_json, print_table, size
 from tidemark.config import Settings
 from tidemark.errors import ConfigError, RunError
+from tidemark.maintenance import mirror as mirroring
 from tidemark.steps import MirrorResult
-from tidemark.steps import mirror as mirroring
 
 EPILOG = """\b
 Examples:

@@ -8,14 +8,14 @@ from typing import Any
 import click
 from rich.text import Text
 
-from tidemark import fleet
+from tidemark import fleet, wiring
 from tidemark.cli.context import common_options, complete_shards, json_option, load_settings
 from tidemark.cli.output import console, facts, moment, print_json, print_table, size
 from tidemark.config import Settings
 from tidemark.errors import FleetError, RunError, TidemarkError
 from tidemark.fleet import records
+from tidemark.maintenance import prune
 from tidemark.repository import Pruned, Repository
-from tidemark.steps import prune, rooms
 
 EPILOG = """\b
 Examples:
@@ -52,7 +52,7 @@ def command(shard: str | None, every: bool, dry_run: bool, as_json: bool) -> Non
         raise click.UsageError("Name one SHARD, or give --all.")
     settings = load_settings()
     names = [settings.find_shard(shard).name] if shard else [found.name for found in settings.shard]
-    repository = rooms.open_repository(settings)
+    repository = wiring.open_repository(settings)
     runs = _ask_fleet(settings, names)
     lines: list[dict[str, Any]] = []
     for name in names:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidemark import fleet
+from tidemark import fleet, wiring
 from tidemark.config import Settings
 from tidemark.fleet.metrics import MirrorState, NewestBackup, ProvenBackup, set_mirrors, set_newest, set_proven
+from tidemark.maintenance import mirror
 from tidemark.repository import Backup
-from tidemark.steps import MirrorResult, mirror, rooms
+from tidemark.steps import MirrorResult
 
 
 def rescan(settings: Settings, shards: Sequence[str]) -> None:
     """Reads every backup's manifest head and every mirror's list, and writes the shards' views."""
-    repository = rooms.open_repository(settings)
+    repository = wiring.open_repository(settings)
     with fleet.connect(settings.redis) as client:
         for shard in shards:
             backups = repository.shard(shard).backups()

@@ -14,7 +14,7 @@ from tidemark.cli.context import common_options, json_option, load_settings, sha
 from tidemark.cli.output import facts, print_json, size, span
 from tidemark.config import RepositorySettings, Settings
 from tidemark.mysql import TablePatterns
-from tidemark.steps import bring_back
+from tidemark.recovery import restore
 
 EPILOG = """\b
 Examples:
@@ -75,7 +75,7 @@ def command(
     settings = load_settings()
     place = settings.find_repository(source) if source else settings.repository
     if target is None:
-        print_json(_manifest(bring_back.find(settings, shard, number=number, place=place)))
+        print_json(_manifest(restore.find(settings, shard, number=number, place=place)))
     elif tables:
         wanted = TablePatterns.parse(tables)
         restore_tables.show(settings, shard, target, wanted, number=number, place=place, as_json=as_json)
@@ -93,7 +93,7 @@ def _restore(
     as_json: bool,
 ) -> None:
     with StepBars() as bars:
-        done = bring_back.run(
+        done = restore.run(
             settings, shard, target, number=number, place=place, delta=delta, progress=bars.step("restore")
         )
         bars.finish("restore", done.seconds, f"backup {done.backup.number}, {size(done.backup.bytes)}")
@@ -127,7 +127,7 @@ def _restore(
         facts.print(f"Start a {backup.flavour} server of version {backup.server_version} (or its series) on it.")
 
 
-def _manifest(found: bring_back.Found) -> dict[str, Any]:
+def _manifest(found: restore.Found) -> dict[str, Any]:
     body = found.manifest.body
     return dataclasses.asdict(found.backup) | {
         "repository": found.url,

@@ -9,8 +9,8 @@ from tidemark.cli.bars import StepBars
 from tidemark.cli.output import console, facts, print_json, size, span
 from tidemark.config import RepositorySettings, Settings
 from tidemark.mysql import TablePatterns
-from tidemark.steps import tables
-from tidemark.steps.tables import TablesOut
+from tidemark.recovery import tables
+from tidemark.recovery.tables import TablesOut
 
 
 def show(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tidemark import fleet
+from tidemark import fleet, wiring
 from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.output import age, console, facts, moment, print_json, print_table, size, span
 from tidemark.cli.shard_table import brief, moving
@@ -22,7 +22,7 @@ from tidemark.errors import TidemarkError
 from tidemark.fleet import RunFigures, RunRecord, ShardView, health
 from tidemark.fleet.health import Limits
 from tidemark.repository import Backup
-from tidemark.steps import rooms
+from tidemark.results import STEPS
 
 EPILOG = """\b
 Examples:
@@ -68,7 +68,7 @@ def command(shard: str, runs: int, no_backups: bool, as_json: bool) -> None:
 def _backups(settings: Settings, shard: str) -> tuple[list[Backup], str]:
     """The backups; or why they cannot be read, which is no reason to show nothing."""
     try:
-        return list(rooms.open_repository(settings).shard(shard).backups()), ""
+        return list(wiring.open_repository(settings).shard(shard).backups()), ""
     except TidemarkError as error:
         return [], error.message
 
@@ -197,7 +197,7 @@ def _print_runs(history: Sequence[RunFigures]) -> None:
         facts.print("No run has ended yet.")
         return
     colours = {"succeeded": "green", "skipped": "dim", "failed": "red", "revoked": "yellow", "lost": "red"}
-    steps = () if _width() < WIDE else ("restore", "catchup", "stop", "upload")
+    steps = () if _width() < WIDE else STEPS
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name in ("run ended (UTC)", "", "backup", "took", *steps):
         made.add_column(name, no_wrap=True, justify="right" if name in {"backup", "took", *steps} else "left")

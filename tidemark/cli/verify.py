@@ -12,7 +12,7 @@ from tidemark.cli.bars import StepBars
 from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.output import console, facts, print_json, size, span
 from tidemark.errors import Damaged
-from tidemark.steps import verify
+from tidemark.recovery import verify
 
 EPILOG = """\b
 Examples:

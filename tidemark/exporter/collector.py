@@ -20,6 +20,7 @@ from tidemark.exporter.families import FAMILIES
 from tidemark.fleet.counters import BUCKETS, Counts, Histogram
 from tidemark.fleet.metrics import ShardView
 from tidemark.fleet.snapshot import Snapshot
+from tidemark.results import STEPS
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,6 @@ def _primary(samples: Samples, view: ShardView, labels: tuple[str, ...]) -> None
 
 
 OUTCOMES = ("succeeded", "skipped", "failed", "revoked", "lost")
-STEPS = ("restore", "catchup", "stop", "upload")
 
 
 def _counts(samples: Samples, counts: Counts, labels: tuple[str, ...]) -> None:

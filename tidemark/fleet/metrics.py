@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from tidemark.config import Settings
 from tidemark.fleet import keys
 from tidemark.fleet.connection import connect, translated
+from tidemark.results import STEPS
 
 
 class _Value(BaseModel):
@@ -161,7 +162,6 @@ class ShardView(_Value):
     """Of ``running``."""
 
 
-_ORDER = ("restore", "catchup", "stop", "upload")
 _PARTS: dict[str, type[_Value]] = {
     "newest": NewestBackup,
     "proven": ProvenBackup,
@@ -317,7 +317,7 @@ def _parse(name: str, fields: dict[str, str], owner: str | None) -> ShardView:
     values["mirrors"] = json.loads(fields.get("mirrors", "[]"))
     values["steps"] = {
         step: StepFigures.model_validate(json.loads(fields[f"step:{step}"]))
-        for step in _ORDER
+        for step in STEPS
         if f"step:{step}" in fields
     }
     for key in ("transactions", "last_success", "last_skip", "failures"):

@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 FOR_A_NODE = "for a node"
 
 
+Outcome = AsyncResult[Any]
+"""What became of a run that was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Enqueued:
     """A run that was asked for."""
@@ -98,6 +102,11 @@ def enqueue(shard: str, first_backup: str | None = None, force: bool = False) ->
         raise RedisUnavailable(
             f"the broker at {settings.redis.url} does not answer: {error}", "is it running, and is [redis] url right?"
         ) from error
+
+
+def outcome(id: str) -> Outcome:
+    """What became, or becomes, of the run with this id."""
+    return AsyncResult(id, app=app)
 
 
 def queue() -> list[Waits]:

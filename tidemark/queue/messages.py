@@ -16,7 +16,7 @@ from typing import Any
 import redis
 from kombu.exceptions import OperationalError
 
-from tidemark import config
+from tidemark import config, results
 from tidemark.errors import RedisUnavailable
 from tidemark.queue.app import app
 
@@ -24,7 +24,7 @@ SHARED_QUEUE = "backup"
 """What beat and people enqueue into, and every node takes from."""
 BACKUP = "tasks.backup"
 CLEANUP = "tasks.cleanup"
-STEPS = frozenset({"tasks.restore", "tasks.catchup", "tasks.stop", "tasks.upload"})
+STEPS = frozenset(f"tasks.{step}" for step in results.STEPS)
 
 
 def own_queue(node: str) -> str:

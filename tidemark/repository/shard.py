@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tidemark.errors import BackupConflict, BackupMissing, Damaged, ObjectExists, ObjectMissing, RepositoryError
-from tidemark.progress import ProgressCallback, ignore
+from tidemark.progress import ProgressCallback, always, ignore
 from tidemark.repository.format.backup import Backup, Facts
 from tidemark.repository.format.geometry import Geometry
 from tidemark.repository.format.manifest import HEAD_READ, Manifest, ManifestCodec
@@ -24,7 +24,7 @@ from tidemark.repository.restore.probe import open_one_frame
 from tidemark.repository.restore.restore import Restore, Restored
 from tidemark.repository.restore.target import Target
 from tidemark.repository.restore.verify import Verified, Verify
-from tidemark.repository.threads.limits import Limits, always
+from tidemark.repository.threads.limits import Limits
 from tidemark.repository.upload.journal import Journal
 from tidemark.repository.upload.upload import Stored, Upload
 from tidemark.storage import Store

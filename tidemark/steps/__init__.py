@@ -4,10 +4,11 @@ Each step is a module with a ``run(run, progress=..., guard=...)`` that returns 
 twice does its work once: its result stands in the run's folder.
 """
 
-from tidemark.steps import backup, catchup, cleanup, mirror, restore, stop, upload
+from tidemark.progress import Guard, always
+from tidemark.results import CatchupResult, MirrorResult, RestoreResult, StopResult, UploadResult
+from tidemark.steps import alone, catchup, cleanup, restore, stop, upload
 from tidemark.steps.cleanup import clear_strays, discard, runs_on_disk
-from tidemark.steps.results import CatchupResult, MirrorResult, RestoreResult, StopResult, UploadResult
-from tidemark.steps.run import Guard, Run, RunId, RunOnDisk, Seen, always
+from tidemark.steps.run import Run, RunId, RunOnDisk, Seen
 
 __all__ = [
     "CatchupResult",
@@ -20,13 +21,12 @@ __all__ = [
     "Seen",
     "StopResult",
     "UploadResult",
+    "alone",
     "always",
-    "backup",
     "catchup",
     "cleanup",
     "clear_strays",
     "discard",
-    "mirror",
     "restore",
     "runs_on_disk",
     "stop",

@@ -7,11 +7,10 @@ import shutil
 import time
 from pathlib import Path
 
-from tidemark import mysql
+from tidemark import mysql, wiring
 from tidemark.config import Settings
 from tidemark.errors import RunError, TidemarkError
 from tidemark.mysql import process
-from tidemark.steps import rooms
 from tidemark.steps.run import RunOnDisk, read_run, runs_folder
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ def discard(settings: Settings, shard_name: str, run_id: str) -> None:
     """Deletes what a failed run has stored; a run that has committed its backup keeps everything. Such packs are
     rubbish, not harm: what cannot be deleted now is pruned later."""
     try:
-        rooms.open_repository(settings).shard(shard_name).discard_run(run_id)
+        wiring.open_repository(settings).shard(shard_name).discard_run(run_id)
     except TidemarkError as error:
         log.warning("%s: the packs of run %s stay until they are pruned: %s", shard_name, run_id, error)
 

@@ -6,7 +6,7 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 
-from tidemark import mysql
+from tidemark import mysql, wiring
 from tidemark.errors import (
     BinlogsPurged,
     Damaged,
@@ -17,11 +17,11 @@ from tidemark.errors import (
     SourceUnfit,
     TidemarkError,
 )
-from tidemark.progress import ProgressCallback, ignore
+from tidemark.progress import Guard, ProgressCallback, always, ignore
 from tidemark.repository import Backup, History, ShardRepository
-from tidemark.steps import audit, kept, limits, rooms, sources
-from tidemark.steps.results import CatchupResult, RestoreResult, StopResult
-from tidemark.steps.run import Guard, Known, Run, Seen, always
+from tidemark.results import CatchupResult, RestoreResult, StopResult
+from tidemark.steps import bounds, chain_check, sources, tools, warm_folders
+from tidemark.steps.run import Known, Run, Seen
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,9 @@ def run(
         return done
     began = time.monotonic()
     guard()
-    backups = rooms.shard_backups(run)
+    backups = tools.shard_backups(run)
     history = backups.history()
-    audit.check(run, history, seen)
+    chain_check.check(run, history, seen)
     newest = history.backups[-1] if history.backups else None
     if newest and not run.on_disk.force and (reason := _too_young(newest, run.settings.cycle.min_interval)):
         result = RestoreResult(run=run.id, shard=run.shard.name, skipped=f"{run.shard.name}: {reason}")
@@ -124,22 +124,22 @@ def _from_newest_sound(
 def _from_backup(
     run: Run, backups: ShardRepository, newest: Backup, progress: ProgressCallback, guard: Guard
 ) -> RestoreResult:
-    flavour = rooms.find_flavour(run.settings, newest.flavour)
+    flavour = wiring.find_flavour(run.settings, newest.flavour)
     flavour.check_can_open(newest.server_version)
     _ask_source(run, newest)
-    server = rooms.private_server(run, flavour, newest.variables)
+    server = tools.private_server(run, flavour, newest.variables)
     server.kill()  # a step that comes again may find the server of a later one
-    had = None if server.data.exists() else kept.take(run, server.data)
-    limits.check_room(run, backups.needed_bytes(newest), f"{run.shard.name}: backup {newest.number}")
-    bounds = limits.restoring(run.settings)
+    had = None if server.data.exists() else warm_folders.take(run, server.data)
+    bounds.check_room(run, backups.needed_bytes(newest), f"{run.shard.name}: backup {newest.number}")
+    limits = wiring.restore_limits(run.settings)
     restored = backups.restore(
         newest,
         server.data,
         threads=run.settings.node.threads,
-        progress=limits.showing(bounds, "restore_rate", progress),
+        progress=wiring.showing_rate(limits, "restore_rate", progress),
         reuse=server.data.exists(),
-        guard=limits.DiskWatch(run.settings, f"{run.shard.name}: the restore of backup {newest.number}", guard),
-        limits=bounds,
+        guard=bounds.DiskWatch(run.settings, f"{run.shard.name}: the restore of backup {newest.number}", guard),
+        limits=limits,
     )
     server.mark_cold()
     return RestoreResult(
@@ -154,7 +154,7 @@ def _from_backup(
         bytes=restored.bytes,
         fetched_bytes=restored.fetched_bytes,
         kept=had,
-        throttled_seconds=bounds.rate.waited,
+        throttled_seconds=limits.rate.waited,
     )
 
 
@@ -190,16 +190,16 @@ def _first(run: Run, progress: ProgressCallback, guard: Guard) -> RestoreResult:
         source.check_fit()
         if policy == "replay":
             source.check_replayable()
-        flavour = rooms.find_flavour(run.settings, source.flavour)
+        flavour = wiring.find_flavour(run.settings, source.flavour)
         flavour.check_can_open(source.version)
         variables = source.variables()
     position = ""
-    with rooms.private_server(run, flavour, variables) as server:
+    with tools.private_server(run, flavour, variables) as server:
         server.clear()  # half a copy is worth nothing
         server.initialise(progress)
         if policy == "clone":
             server.start(progress)
-            watch = limits.DiskWatch(run.settings, f"{run.shard.name}: the first copy", guard)
+            watch = bounds.DiskWatch(run.settings, f"{run.shard.name}: the first copy", guard)
             position = server.first_copy(source_endpoint, watch.watching(progress))
     return RestoreResult(
         run=run.id,
@@ -231,8 +231,8 @@ def _empty(run: Run, progress: ProgressCallback) -> RestoreResult:
             f'{run.shard.name}: first_backup is "empty", but its primary is already at {position}',
             'use first_backup = "clone", or "replay" while it still has its binary logs from the start',
         )
-    flavour = rooms.find_flavour(run.settings, run.shard.flavour)
-    with rooms.private_server(run, flavour, {}) as server:
+    flavour = wiring.find_flavour(run.settings, run.shard.flavour)
+    with tools.private_server(run, flavour, {}) as server:
         server.clear()
         server.initialise(progress)
         server.start(progress)

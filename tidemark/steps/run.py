@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +15,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from tidemark import files
 from tidemark.config import Settings, ShardSettings
-from tidemark.errors import DiskFull, RunError
-from tidemark.steps.results import StepResult
-
-Guard = Callable[[], None]
-"""Raises ``LeaseLost`` when the run no longer owns its shard; asked at safe points and before anything is committed."""
+from tidemark.disk import scratch_error
+from tidemark.errors import RunError
+from tidemark.results import STEPS, StepResult
 
 Result = TypeVar("Result", bound=StepResult)
 
@@ -30,10 +26,6 @@ RunId = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _RECORD = "run.json"
-
-
-def always() -> None:
-    """The guard of a run that nobody can take the shard from."""
 
 
 class RunOnDisk(BaseModel):
@@ -96,7 +88,7 @@ class Run:
             files.write_atomically(run.folder / _RECORD, on_disk.model_dump_json().encode())
         except OSError as error:
             shutil.rmtree(run.folder, ignore_errors=True)
-            raise scratch_error(settings, error) from error
+            raise scratch_error(settings.node.scratch, error) from error
         return run
 
     @classmethod
@@ -124,7 +116,7 @@ class Run:
         if result is None:
             raise RunError(
                 f"{self.shard.name}: run {self.id} has not done its {kind.step} step",
-                "the steps of a run go restore, catchup, stop, upload; start a new run",
+                f"the steps of a run go {', '.join(STEPS)}; start a new run",
             )
         return result
 
@@ -133,7 +125,7 @@ class Run:
         try:
             files.write_atomically(self.folder / f"{result.step}.json", result.model_dump_json().encode())
         except OSError as error:
-            raise scratch_error(self.settings, error) from error
+            raise scratch_error(self.settings.node.scratch, error) from error
         return result
 
     def forget(self, *kinds: type[StepResult]) -> None:
@@ -155,21 +147,6 @@ def read_run(folder: Path) -> RunOnDisk:
         raise RunError(f"there is no run in {folder}", "it has ended, or it belongs to another node") from None
     except (OSError, ValidationError) as error:
         raise RunError(f"{folder / _RECORD} cannot be read as the record of a run") from error
-
-
-def scratch_error(settings: Settings, error: OSError) -> RunError:
-    """What an operating system error in the scratch folder means to a person."""
-    where = f"the scratch folder {settings.node.scratch}"
-    if error.errno in files.NO_ROOM:
-        return DiskFull(f"{where} is full: {error.strerror}", "free some room, or set [node] scratch to a larger disk")
-    return RunError(
-        f"{where} cannot be written: {error.strerror} ({error.filename})",
-        f"let {_account()} write there, or set [node] scratch to another folder",
-    )
-
-
-def _account() -> str:
-    return f"the account with uid {os.geteuid()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 from tidemark import config, files, mysql
 from tidemark.config import ShardSettings
 from tidemark.errors import ErrantTransactions, PrimaryUnclear, SourceUnfit, SourceUnreachable, TidemarkError
-from tidemark.progress import Progress, ProgressCallback
+from tidemark.progress import Guard, Progress, ProgressCallback
 from tidemark.shards import Address, StaticTopology
-from tidemark.steps.run import Guard, Run
+from tidemark.steps.run import Run
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from tidemark import mysql
+from tidemark import mysql, wiring
 from tidemark.errors import DataFolderVoid
-from tidemark.progress import ProgressCallback, ignore
-from tidemark.steps import catchup, limits, restore, rooms
-from tidemark.steps.results import CatchupResult, RestoreResult, StopResult
-from tidemark.steps.run import Guard, Run, always
+from tidemark.progress import Guard, ProgressCallback, always, ignore
+from tidemark.results import CatchupResult, RestoreResult, StopResult
+from tidemark.steps import bounds, catchup, restore, tools
+from tidemark.steps.run import Run
 
 
 def run(run: Run, *, progress: ProgressCallback = ignore, guard: Guard = always) -> StopResult:
@@ -34,9 +34,9 @@ def _stop(run: Run, progress: ProgressCallback, guard: Guard) -> StopResult:
     if caught.skipped:
         return StopResult(run=run.id, shard=run.shard.name, skipped=caught.skipped)
     guard()
-    flavour = rooms.find_flavour(run.settings, restored.flavour)
-    watch = limits.DiskWatch(run.settings, f"{run.shard.name}: the stop", always, most=limits.JOURNAL_ROOM)
-    with rooms.private_server(run, flavour, restored.variables, restored.bytes) as server:
+    flavour = wiring.find_flavour(run.settings, restored.flavour)
+    watch = bounds.DiskWatch(run.settings, f"{run.shard.name}: the stop", always, most=bounds.JOURNAL_ROOM)
+    with tools.private_server(run, flavour, restored.variables, restored.bytes) as server:
         server.start(progress)  # adopts the running one; starts it again when it was stopped but that was not recorded
         with watch.beside(lambda: mysql.kill_leftover(run.folder)):
             tolerated = server.execute_all(

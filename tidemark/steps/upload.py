@@ -6,13 +6,15 @@ import logging
 import time
 from datetime import UTC, datetime
 
+from tidemark import wiring
 from tidemark.errors import BackupConflict, TidemarkError
-from tidemark.progress import ProgressCallback, ignore
+from tidemark.maintenance import mirror
+from tidemark.page_inspector import PageInspector
+from tidemark.progress import Guard, ProgressCallback, always, ignore
 from tidemark.repository import Backup, Facts, Limits, ShardRepository
-from tidemark.steps import kept, limits, mirror, rooms
-from tidemark.steps.pages import PageInspector
-from tidemark.steps.results import CatchupResult, RestoreResult, StopResult, UploadResult
-from tidemark.steps.run import Guard, Known, Run, Seen, always
+from tidemark.results import CatchupResult, RestoreResult, StopResult, UploadResult
+from tidemark.steps import bounds, tools, warm_folders
+from tidemark.steps.run import Known, Run, Seen
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +36,9 @@ def run(
         result = UploadResult(run=run.id, shard=run.shard.name, skipped=stopped.skipped)
     else:
         guard()
-        backups = rooms.shard_backups(run)
-        bounds = limits.uploading(run.settings)
-        backup = _commit(run, backups, limits.showing(bounds, "upload_rate", progress), guard, bounds)
+        backups = tools.shard_backups(run)
+        limits = wiring.upload_limits(run.settings)
+        backup = _commit(run, backups, wiring.showing_rate(limits, "upload_rate", progress), guard, limits)
         Known(run.settings, run.shard.name).remember(Seen(backup.number, backup.digest))
         pruned, prune_error = _prune(run, backups, living_runs - {run.id}, guard)  # ours is complete
         mirrors = mirror.run_all(run.settings, run.shard.name, progress=progress)
@@ -51,21 +53,21 @@ def run(
             finished_at=backup.finished_at,
             bytes=backup.bytes,
             stored_bytes=backup.stored_bytes,
-            throttled_seconds=bounds.rate.waited,
+            throttled_seconds=limits.rate.waited,
             pruned=pruned,
             prune_error=prune_error,
             mirrors=mirrors,
         )
     run.record(result := result.model_copy(update={"seconds": round(time.monotonic() - began, 3)}))
     if result.number is not None:
-        kept.keep(run, run.folder / "data", result.number)
+        warm_folders.keep(run, run.folder / "data", result.number)
     return result
 
 
-def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guard: Guard, bounds: Limits) -> Backup:
+def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guard: Guard, limits: Limits) -> Backup:
     restored, caught, stopped = run.expect(RestoreResult), run.expect(CatchupResult), run.expect(StopResult)
-    flavour = rooms.find_flavour(run.settings, restored.flavour)
-    server = rooms.private_server(run, flavour, restored.variables)
+    flavour = wiring.find_flavour(run.settings, restored.flavour)
+    server = tools.private_server(run, flavour, restored.variables)
     newest = backups.newest(passing_over=restored.unreadable)
     if newest and newest.run_id == run.id:
         return newest  # committed by an earlier delivery of this step
@@ -98,8 +100,8 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
         pack_size=run.settings.repository.pack_size,
         block_size=run.settings.repository.block_size,
         progress=progress,
-        guard=limits.DiskWatch(run.settings, f"{run.shard.name}: the upload", guard, most=limits.JOURNAL_ROOM),
-        limits=bounds,
+        guard=bounds.DiskWatch(run.settings, f"{run.shard.name}: the upload", guard, most=bounds.JOURNAL_ROOM),
+        limits=limits,
         base=backups.backup(restored.backup) if restored.newest and restored.backup else None,
         unreadable=restored.unreadable,
         inspector=PageInspector.of(restored.variables),
@@ -110,7 +112,7 @@ def _prune(
     run: Run, backups: ShardRepository, living_runs: frozenset[str], guard: Guard
 ) -> tuple[tuple[int, ...], str]:
     """Pruning that fails does not undo a backup that is complete: it is reported and tried again next time."""
-    policy = rooms.retention_policy(run.settings, run.shard)
+    policy = wiring.retention_policy(run.settings, run.shard)
     try:
         guard()
         pruned = backups.prune(policy, now=datetime.now(UTC), living_runs=living_runs)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from tidemark import direct
+from tidemark import direct_io
 from tidemark.errors import AccessDenied, ObjectExists, ObjectMissing, StorageError, StorageFull, StorageUnavailable
 from tidemark.storage.base import Body, ObjectInfo, Store
 from tidemark.storage.names import RESERVED_PREFIX, check_name, is_name
@@ -199,7 +199,7 @@ def _write_all(descriptor: int, body: Body) -> None:
     waiting.reverse()
     offset = 0
     while waiting:
-        written = direct.write(descriptor, waiting[-1], offset)
+        written = direct_io.write(descriptor, waiting[-1], offset)
         if not written:
             batch = waiting[: -_MAX_VECTORS - 1 : -1]
             written = os.pwritev(descriptor, batch, offset)

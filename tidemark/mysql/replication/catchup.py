@@ -22,7 +22,7 @@ from tidemark.mysql.flavours.base import Flavour, ReplicaStatus
 from tidemark.mysql.replication import errors
 from tidemark.mysql.session import Session
 from tidemark.mysql.source.base import connect
-from tidemark.progress import Progress, ProgressCallback
+from tidemark.progress import Guard, Progress, ProgressCallback, always
 
 if TYPE_CHECKING:
     from tidemark.mysql.server.private import PrivateServer
@@ -43,10 +43,6 @@ STOP_PATIENCE = 10.0
 """Seconds that replication may take to stop when a catch-up has failed."""
 APPLY_TRIES = 3
 """How often a transaction that cannot be applied is tried at all."""
-
-
-def always() -> None:
-    """The guard of a catch-up that nobody stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ def replicate_until(
     stall_timeout: float,
     progress: ProgressCallback,
     since: datetime | None = None,
-    guard: Callable[[], None] = always,
+    guard: Guard = always,
 ) -> Catchup:
     """Ends with the server exactly at the checkpoint and replication stopped.
 
@@ -98,7 +94,7 @@ class _CatchUp:
         stall_timeout: float,
         progress: ProgressCallback,
         since: datetime | None,
-        guard: Callable[[], None],
+        guard: Guard,
     ) -> None:
         self._server = server
         self._flavour: Flavour = server.flavour

@@ -36,7 +36,7 @@ from tidemark.mysql.server import state
 from tidemark.mysql.server.error_log import ErrorLog
 from tidemark.mysql.server.state import ServerRecord
 from tidemark.mysql.session import LOST, Session
-from tidemark.progress import Progress, ProgressCallback
+from tidemark.progress import Guard, Progress, ProgressCallback, always
 
 State = Literal["absent", "cold", "running", "void"]
 
@@ -224,7 +224,7 @@ class PrivateServer:
         stall_timeout: float,
         progress: ProgressCallback,
         since: datetime | None = None,
-        guard: Callable[[], None] = catchup.always,
+        guard: Guard = always,
     ) -> Catchup:
         """Replicates exactly up to the checkpoint; see ``replication.replicate_until``."""
         return catchup.replicate_until(

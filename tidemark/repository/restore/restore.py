@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from blake3 import blake3
 
 from tidemark.errors import Damaged
-from tidemark.progress import ProgressCallback
+from tidemark.progress import ProgressCallback, always
 from tidemark.repository.format import block_map
 from tidemark.repository.format.block_map import DIGEST_BYTES, HOLE, FrameRef
 from tidemark.repository.format.manifest import Body, File, Manifest, segment_counts
@@ -22,7 +22,7 @@ from tidemark.repository.format.names import ShardNames
 from tidemark.repository.format.sealing import FrameSealer, Kind
 from tidemark.repository.keys.keys import DataKey
 from tidemark.repository.threads.crew import Crew
-from tidemark.repository.threads.limits import Limits, always
+from tidemark.repository.threads.limits import Limits
 from tidemark.repository.threads.meter import Meter
 from tidemark.storage import Store
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tidemark import direct, files
+from tidemark import direct_io, files
 from tidemark.errors import DiskFull, RunError
 from tidemark.files import NO_ROOM
 from tidemark.repository.format.manifest import Body, File
@@ -33,8 +33,8 @@ class OpenFile:
         return os.pread(self._descriptor, length, offset)
 
     def write(self, offset: int, content: memoryview) -> None:
-        if self._target.durable and len(content) >= direct.LEAST:
-            done = direct.write(self._descriptor, self._target.aligned(content), offset)
+        if self._target.durable and len(content) >= direct_io.LEAST:
+            done = direct_io.write(self._descriptor, self._target.aligned(content), offset)
             content = content[done:]
             offset += done
         count = len(content)
@@ -91,7 +91,7 @@ class Target:
         """A copy that lies as ``direct`` needs it; good until this thread asks for the next one."""
         room: memoryview | None = getattr(self._rooms, "room", None)
         if room is None or len(room) < len(content):
-            room = self._rooms.room = direct.room(max(MAX_FRAME, len(content)))
+            room = self._rooms.room = direct_io.room(max(MAX_FRAME, len(content)))
         copy = room[: len(content)]
         copy[:] = content
         return copy

@@ -11,10 +11,6 @@ _NAP = 0.2
 """Seconds of waiting after which a thread looks whether it is still wanted."""
 
 
-def always() -> None:
-    """The guard of work that nobody stops."""
-
-
 class RateLimit:
     """Bytes per second, all threads together. A piece waits until those before it have had their time, and then goes
     out as fast as it can: over a few pieces the rate holds, within one it does not."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tidemark import direct
+from tidemark import direct_io
 from tidemark.repository.format.block_map import FrameRef
 from tidemark.repository.format.names import PackName
 from tidemark.repository.format.sealing import OVERHEAD
@@ -118,7 +118,7 @@ class PackStream:
             self._room -= 1
             if self._rooms and len(self._rooms[-1]) >= least:
                 return self._rooms.pop()
-        return direct.room(max(self._size, least))
+        return direct_io.room(max(self._size, least))
 
     def _submit(self, pack: Pack) -> None:
         self._helpers.submit(lambda: self._send(pack))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemark import direct
+from tidemark import direct_io
 from tidemark.errors import RunError
 from tidemark.repository import Backup, Facts, MasterKey, Repository, ShardRepository
 from tidemark.repository.restore import write_back
@@ -47,7 +47,7 @@ def test_what_is_written_is_synced_on_the_way(
 ) -> None:
     shard, backup = stored
     synced: list[int] = []
-    monkeypatch.setattr(direct, "write", through_the_cache)
+    monkeypatch.setattr(direct_io, "write", through_the_cache)
     monkeypatch.setattr(os, "fdatasync", synced.append)
 
     shard.restore(backup, tmp_path / "plain")
@@ -66,7 +66,7 @@ def test_a_write_that_failed_behind_our_back_fails_the_restore(
     def fail(descriptor: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(direct, "write", through_the_cache)
+    monkeypatch.setattr(direct_io, "write", through_the_cache)
     monkeypatch.setattr(os, "fdatasync", fail)
 
     with pytest.raises(RunError, match=r"a\.ibd cannot be written: Input/output error"):
@@ -77,13 +77,13 @@ def test_what_goes_past_the_cache_is_the_same(
     stored: tuple[ShardRepository, Backup], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard, backup = stored
-    real, passed = direct.write, []
+    real, passed = direct_io.write, []
 
     def watched(descriptor: int, content: memoryview, offset: int) -> int:
         passed.append(len(content))
         return real(descriptor, content, offset)
 
-    monkeypatch.setattr(direct, "write", watched)
+    monkeypatch.setattr(direct_io, "write", watched)
 
     shard.restore(backup, tmp_path / "durable", durable=True)
 

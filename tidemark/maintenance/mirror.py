@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 
+from tidemark import wiring
 from tidemark.config import RepositorySettings, Settings
 from tidemark.errors import StorageError, TidemarkError
 from tidemark.progress import Progress, ProgressCallback, ignore
 from tidemark.repository import Level
-from tidemark.steps import limits, rooms
-from tidemark.steps.results import MirrorResult
+from tidemark.results import MirrorResult
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +22,19 @@ def run(
     settings: Settings, shard_name: str, place: RepositorySettings, *, progress: ProgressCallback = ignore
 ) -> MirrorResult:
     """Copies what the mirror lacks of the shard and deletes what was pruned. Takes up what an earlier call left."""
-    store = rooms.find_store(place)
-    repository = rooms.open_repository(settings)
+    store = wiring.find_store(place)
+    repository = wiring.open_repository(settings)
     repository.copy_keys(store)
     mirror = repository.mirror(store, shard_name)
 
     def tell(moment: Progress) -> None:
         progress(dataclasses.replace(moment, phase=f"mirroring to {place.url}"))
 
-    bounds = limits.uploading(settings)
+    limits = wiring.upload_limits(settings)
     done = mirror.bring_level(
         threads=max(COPIES, settings.node.threads),
-        progress=limits.showing(bounds, "upload_rate", tell),
-        limits=bounds,
+        progress=wiring.showing_rate(limits, "upload_rate", tell),
+        limits=limits,
     )
     level = mirror.level()
     return MirrorResult(
@@ -66,7 +66,7 @@ def run_all(settings: Settings, shard_name: str, *, progress: ProgressCallback =
 
 def level(settings: Settings, shard_name: str, place: RepositorySettings) -> Level:
     """How far behind a mirror is."""
-    return rooms.open_repository(settings).mirror(rooms.find_store(place), shard_name).level()
+    return wiring.open_repository(settings).mirror(wiring.find_store(place), shard_name).level()
 
 
 def look(settings: Settings, shard_name: str) -> tuple[MirrorResult, ...]:

@@ -15,9 +15,9 @@ from tests.support.project import Project
 from tidemark.config import Settings
 from tidemark.errors import Damaged, DiskFull, RunError
 from tidemark.progress import Progress
+from tidemark.recovery import restore, staging
 from tidemark.repository import Repository
 from tidemark.repository.keys.keys import MasterKey
-from tidemark.steps import bring_back, landing
 from tidemark.storage import FileStore
 
 pytestmark = pytest.mark.unit
@@ -56,8 +56,8 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "restored"
 
 
-def staging(target: Path) -> Path:
-    return target.with_name(target.name + landing.INCOMPLETE)
+def staging_of(target: Path) -> Path:
+    return target.with_name(target.name + staging.INCOMPLETE)
 
 
 def packs(project: Project) -> list[Path]:
@@ -86,24 +86,24 @@ def killed_restore(project: Project, target: Path) -> None:
 
 
 def test_the_newest_backup_or_another_one_is_restored(settings: Settings, target: Path, tmp_path: Path) -> None:
-    done = bring_back.run(settings, SHARD, target)
+    done = restore.run(settings, SHARD, target)
     assert read_folder(target) == CONTENT
     assert done.backup.number == 2
 
-    bring_back.run(settings, SHARD, tmp_path / "older", number=1)
+    restore.run(settings, SHARD, tmp_path / "older", number=1)
     assert read_folder(tmp_path / "older")["shop/t.ibd"] == noise("before", 300_000)
 
 
 def test_a_restore_that_was_killed_is_continued(project: Project, settings: Settings, target: Path) -> None:
     killed_restore(project, target)
     assert not target.exists()
-    assert staging(target).is_dir()
+    assert staging_of(target).is_dir()
 
-    done = bring_back.run(settings, SHARD, target)
+    done = restore.run(settings, SHARD, target)
 
     assert read_folder(target) == CONTENT
-    assert not staging(target).exists()
-    everything = bring_back.run(settings, SHARD, target.with_name("again")).fetched_bytes
+    assert not staging_of(target).exists()
+    everything = restore.run(settings, SHARD, target.with_name("again")).fetched_bytes
     assert done.fetched_bytes < everything
 
 
@@ -111,7 +111,7 @@ def test_a_restore_that_fails_leaves_nothing(project: Project, settings: Setting
     damage(project)
 
     with pytest.raises(Damaged):
-        bring_back.run(settings, SHARD, target)
+        restore.run(settings, SHARD, target)
     assert not target.parent.exists()
 
 
@@ -122,9 +122,9 @@ def test_a_continued_restore_that_fails_keeps_what_there_is_and_says_where(
     damage(project)
 
     with pytest.raises(Damaged) as caught:
-        bring_back.run(settings, SHARD, target)
-    assert str(staging(target)) in caught.value.hint
-    assert staging(target).is_dir()
+        restore.run(settings, SHARD, target)
+    assert str(staging_of(target)) in caught.value.hint
+    assert staging_of(target).is_dir()
 
 
 def test_two_restores_to_one_place_do_not_meet(settings: Settings, target: Path) -> None:
@@ -134,13 +134,13 @@ def test_two_restores_to_one_place_do_not_meet(settings: Settings, target: Path)
         working.set()
         assert go_on.wait(20)
 
-    first = threading.Thread(target=lambda: bring_back.run(settings, SHARD, target, progress=wait))
+    first = threading.Thread(target=lambda: restore.run(settings, SHARD, target, progress=wait))
     first.start()
     assert working.wait(20)
     try:
         with pytest.raises(RunError, match="another restore"):
-            bring_back.run(settings, SHARD, target)
-        assert staging(target).is_dir()
+            restore.run(settings, SHARD, target)
+        assert staging_of(target).is_dir()
     finally:
         go_on.set()
         first.join()
@@ -150,25 +150,25 @@ def test_two_restores_to_one_place_do_not_meet(settings: Settings, target: Path)
 def test_a_disk_without_room_is_told_before_anything_is_written(
     settings: Settings, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = bring_back.find(settings, SHARD).needed_bytes
+    needed = restore.find(settings, SHARD).needed_bytes
     data = sum(len(content) for name, content in CONTENT.items() if "hole" not in name)
     assert data <= needed <= data + 3 * 512  # whole blocks; holes take no room
     _have_room(monkeypatch, needed - 512)
 
     with pytest.raises(DiskFull, match=r"backup 2 of commerce/-80 takes 0\.4 MB; the disk of .* has 0\.4 MB free"):
-        bring_back.run(settings, SHARD, target)
+        restore.run(settings, SHARD, target)
     assert not target.parent.exists()
 
     _have_room(monkeypatch, needed + 512)
-    bring_back.run(settings, SHARD, target)
+    restore.run(settings, SHARD, target)
     assert read_folder(target) == CONTENT
 
 
 def test_what_is_there_already_needs_no_room(settings: Settings, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bring_back.run(settings, SHARD, target, number=1)
+    restore.run(settings, SHARD, target, number=1)
     _have_room(monkeypatch, 100_000)
 
-    bring_back.run(settings, SHARD, target, delta=True)
+    restore.run(settings, SHARD, target, delta=True)
 
     assert read_folder(target) == CONTENT
 
@@ -188,20 +188,20 @@ def _have_room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 def test_delta_fetches_only_what_differs_and_removes_what_is_not_in_the_backup(
     settings: Settings, target: Path
 ) -> None:
-    whole = bring_back.run(settings, SHARD, target).fetched_bytes
+    whole = restore.run(settings, SHARD, target).fetched_bytes
     (target / "auto.cnf").write_text("[auto]\n")
     with (target / "shop/t.ibd").open("r+b") as file:
         file.seek(150_000)
         file.write(b"another row")
 
-    done = bring_back.run(settings, SHARD, target, delta=True)
+    done = restore.run(settings, SHARD, target, delta=True)
 
     assert read_folder(target) == CONTENT
     assert 0 < done.fetched_bytes < whole / 4
 
 
 def test_delta_of_an_empty_place_is_a_plain_restore(settings: Settings, target: Path) -> None:
-    bring_back.run(settings, SHARD, target, delta=True)
+    restore.run(settings, SHARD, target, delta=True)
 
     assert read_folder(target) == CONTENT
 
@@ -212,25 +212,25 @@ def test_a_folder_that_holds_something_else_is_left_alone(settings: Settings, ta
     (target / "precious").write_text("x")
 
     with pytest.raises(RunError, match="is not the data folder" if delta else "is not empty"):
-        bring_back.run(settings, SHARD, target, delta=delta)
+        restore.run(settings, SHARD, target, delta=delta)
     assert read_folder(target) == {"precious": b"x"}
 
 
 def test_a_data_folder_without_delta_is_left_alone(settings: Settings, target: Path) -> None:
-    bring_back.run(settings, SHARD, target, number=1)
+    restore.run(settings, SHARD, target, number=1)
 
     with pytest.raises(RunError, match="is not empty") as caught:
-        bring_back.run(settings, SHARD, target)
+        restore.run(settings, SHARD, target)
     assert "--delta" in caught.value.hint
 
 
 def test_while_delta_is_at_work_no_folder_of_that_name_is_there_to_start_a_server_on(
     settings: Settings, target: Path
 ) -> None:
-    bring_back.run(settings, SHARD, target, number=1)
+    restore.run(settings, SHARD, target, number=1)
     seen = []
 
-    bring_back.run(settings, SHARD, target, delta=True, progress=lambda moment: seen.append(target.exists()))
+    restore.run(settings, SHARD, target, delta=True, progress=lambda moment: seen.append(target.exists()))
 
     assert seen
     assert not any(seen)
@@ -240,16 +240,16 @@ def test_while_delta_is_at_work_no_folder_of_that_name_is_there_to_start_a_serve
 def test_delta_that_fails_keeps_the_folder_under_the_other_name_and_goes_on_later(
     project: Project, settings: Settings, target: Path
 ) -> None:
-    bring_back.run(settings, SHARD, target, number=1)
+    restore.run(settings, SHARD, target, number=1)
     whole = {pack: pack.read_bytes() for pack in packs(project)}
     damage(project)
     with pytest.raises(Damaged) as caught:
-        bring_back.run(settings, SHARD, target, delta=True)
-    assert str(staging(target)) in caught.value.hint
+        restore.run(settings, SHARD, target, delta=True)
+    assert str(staging_of(target)) in caught.value.hint
     assert not target.exists()
 
     for pack, content in whole.items():
         pack.write_bytes(content)
-    bring_back.run(settings, SHARD, target, delta=True)
+    restore.run(settings, SHARD, target, delta=True)
 
     assert read_folder(target) == CONTENT

@@ -1,22 +1,18 @@
-"""The bounds within which a step works: room on the node's disk, bytes per second, and patience with what hangs."""
+"""The bounds within which a step works: room on the node's disk, checked before and while it works."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from tidemark.config import Settings, ShardSettings
+from tidemark.disk import allocated, free_bytes, megabytes
 from tidemark.errors import DiskFull
-from tidemark.progress import Progress, ProgressCallback
-from tidemark.repository import Limits, RateLimit
-from tidemark.steps import kept
-from tidemark.steps.landing import allocated, megabytes
-from tidemark.steps.run import Guard, Run
+from tidemark.progress import Guard, Progress, ProgressCallback
+from tidemark.steps import warm_folders
+from tidemark.steps.run import Run
 
 LEAST_ROOM = 256 << 20
 """Bytes for a catch-up, whatever the size of its backup: a server's redo log and its temporary tablespaces."""
@@ -24,13 +20,6 @@ JOURNAL_ROOM = 16 << 20
 """Bytes that an upload, or a shutdown, may write on the node's own disk."""
 _LOOK = 1.0
 """Seconds between two looks at the disk."""
-
-
-def free_bytes(folder: Path) -> int:
-    """Bytes that this account may still write on the folder's disk; the folder need not be there yet."""
-    nearest = next(path for path in (folder, *folder.parents) if path.is_dir())
-    disk = os.statvfs(nearest)
-    return disk.f_bavail * disk.f_frsize
 
 
 def catchup_room(shard: ShardSettings, backup_bytes: int) -> int:
@@ -43,7 +32,7 @@ def check_room(run: Run, backup_bytes: int, what: str) -> None:
     node, there = run.settings.node, allocated(run.folder / "data")
     room = catchup_room(run.shard, backup_bytes)
     needed, free = backup_bytes + room + node.min_free, free_bytes(run.folder) + there
-    while needed > free and kept.drop_oldest(run.settings):
+    while needed > free and warm_folders.drop_oldest(run.settings):
         free = free_bytes(run.folder) + there
     if needed > free:
         raise DiskFull(
@@ -78,7 +67,7 @@ class DiskWatch:
                 return
             self._next = now + _LOOK
         free = free_bytes(self._folder)
-        while free < self._min_free and kept.drop_oldest(self._settings):
+        while free < self._min_free and warm_folders.drop_oldest(self._settings):
             free = free_bytes(self._folder)
         if free < self._min_free:
             with self._lock:
@@ -125,30 +114,3 @@ class DiskWatch:
         finally:
             leaving.set()
             thread.join()
-
-
-def restoring(settings: Settings) -> Limits:
-    """The limits of a run's restore."""
-    return _limits(settings, settings.node.restore_rate)
-
-
-def uploading(settings: Settings) -> Limits:
-    """The limits of an upload, or of copying to a mirror."""
-    return _limits(settings, settings.node.upload_rate)
-
-
-def _limits(settings: Settings, rate: int | None) -> Limits:
-    return Limits(RateLimit(rate), settings.node.stall_timeout.total_seconds())
-
-
-def showing(limits: Limits, key: str, progress: ProgressCallback) -> ProgressCallback:
-    """Says what slows the work down on purpose, so that nobody looks for another reason."""
-    rate = limits.rate.rate
-    if rate is None:
-        return progress
-
-    def tell(moment: Progress) -> None:
-        said = f"at most {megabytes(rate)}/s ({key})"
-        progress(dataclasses.replace(moment, detail=f"{moment.detail}, {said}" if moment.detail else said))
-
-    return tell

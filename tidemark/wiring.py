@@ -1,4 +1,4 @@
-"""Where a step gets its tools: the rooms that do not know one another meet here."""
+"""From settings to tools: a repository, its keys, a flavour. Rooms that do not know one another meet here."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import dataclasses
 
 from tidemark import mysql
 from tidemark.config import RepositorySettings, Settings, ShardSettings
+from tidemark.disk import megabytes
 from tidemark.mysql.server import buffer_pool
-from tidemark.repository import Keyring, KeySource, Repository, RetentionPolicy, ShardRepository
-from tidemark.steps.run import Run
+from tidemark.progress import Progress, ProgressCallback
+from tidemark.repository import Keyring, KeySource, Limits, RateLimit, Repository, RetentionPolicy
 from tidemark.storage import Store, StoreOptions, open_store
 
 
@@ -51,11 +52,6 @@ def find_store(place: RepositorySettings) -> Store:
     return open_store(place.url, options)
 
 
-def shard_backups(run: Run) -> ShardRepository:
-    """The backups of the run's shard. The first run of all makes the repository."""
-    return open_repository(run.settings, create=True).shard(run.shard.name)
-
-
 def find_flavour(settings: Settings, name: str) -> mysql.Flavour:
     """A flavour with this node's programs. Raises ``ProgramMissing``."""
     folder = settings.node.mysql_bin if name == "mysql" else settings.node.mariadb_bin
@@ -75,14 +71,28 @@ def server_options(settings: Settings, variables: dict[str, str], data_bytes: in
     )
 
 
-def private_server(
-    run: Run, flavour: mysql.Flavour, variables: dict[str, str], data_bytes: int = 0
-) -> mysql.PrivateServer:
-    """The run's own server, in the run's folder. ``data_bytes`` is how much data it will start with."""
-    options = dataclasses.replace(
-        server_options(run.settings, variables, data_bytes),
-        disable_redo_log=run.shard.disable_redo_log,
-        # Without a fleet nobody comes back for a server whose run was killed.
-        die_with_parent=not run.on_disk.node_id,
-    )
-    return mysql.PrivateServer(flavour, run.folder, options)
+def restore_limits(settings: Settings) -> Limits:
+    """How fast, and with which patience, this node fetches."""
+    return _limits(settings, settings.node.restore_rate)
+
+
+def upload_limits(settings: Settings) -> Limits:
+    """The same for an upload, or for copying to a mirror."""
+    return _limits(settings, settings.node.upload_rate)
+
+
+def _limits(settings: Settings, rate: int | None) -> Limits:
+    return Limits(RateLimit(rate), settings.node.stall_timeout.total_seconds())
+
+
+def showing_rate(limits: Limits, key: str, progress: ProgressCallback) -> ProgressCallback:
+    """Says what slows the work down on purpose, so that nobody looks for another reason; ``key`` names the setting."""
+    rate = limits.rate.rate
+    if rate is None:
+        return progress
+
+    def tell(moment: Progress) -> None:
+        said = f"at most {megabytes(rate)}/s ({key})"
+        progress(dataclasses.replace(moment, detail=f"{moment.detail}, {said}" if moment.detail else said))
+
+    return tell

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemark import files, mysql
+from tidemark import files, mysql, wiring
 from tidemark.config import RepositorySettings, Settings
+from tidemark.disk import locked, scratch_error
 from tidemark.errors import RunError
 from tidemark.progress import ProgressCallback, ignore
+from tidemark.recovery import restore, staging
 from tidemark.repository import Backup
-from tidemark.steps import bring_back, landing, rooms
-from tidemark.steps.run import scratch_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +54,14 @@ def run(
 ) -> Drilled:
     """Restores a backup (the newest without a number) as an outage would ask for it, checks every table, and removes
     all of it again. Findings are in what it returns; a backup that cannot be restored or started raises."""
-    found = bring_back.find(settings, shard_name, number=number, place=place)
+    found = restore.find(settings, shard_name, number=number, place=place)
     backup = found.backup
-    flavour = rooms.find_flavour(settings, backup.flavour)
+    flavour = wiring.find_flavour(settings, backup.flavour)
     flavour.check_can_open(backup.server_version)
     with _folder(settings, shard_name) as folder:
-        where = landing.look(folder / "data", delta=False)
-        landing.check_room(where, found.needed_bytes, f"backup {backup.number} of {shard_name}")
-        server = mysql.PrivateServer(flavour, folder, rooms.server_options(settings, backup.variables, backup.bytes))
+        where = staging.look(folder / "data", delta=False)
+        staging.check_room(where, found.needed_bytes, f"backup {backup.number} of {shard_name}")
+        server = mysql.PrivateServer(flavour, folder, wiring.server_options(settings, backup.variables, backup.bytes))
         began = time.monotonic()
         restored = found.backups.restore(
             backup, server.data, threads=settings.node.threads, progress=progress, durable=True
@@ -94,16 +92,14 @@ def run(
 def _folder(settings: Settings, shard_name: str) -> Iterator[Path]:
     """A folder for this shard's drill alone. What a killed one has left is removed first, and all of it at the end."""
     folder = settings.node.scratch / "drills" / shard_name
-    try:
-        files.make_private(folder)
-        lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise scratch_error(settings, error) from error
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.make_private(folder)
+            stack.enter_context(locked(folder))
         except BlockingIOError:
             raise RunError(f"another drill of {shard_name} is running on this machine", "wait for it") from None
+        except OSError as error:
+            raise scratch_error(settings.node.scratch, error) from error
         _empty(folder)
         try:
             yield folder
@@ -111,8 +107,6 @@ def _folder(settings: Settings, shard_name: str) -> Iterator[Path]:
             _empty(folder)
             with contextlib.suppress(OSError):
                 folder.rmdir()
-    finally:
-        os.close(lock)
 
 
 def _empty(folder: Path) -> None:

@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidemark import wiring
 from tidemark.config import RepositorySettings, Settings
 from tidemark.errors import RunError, ServerError
 from tidemark.progress import ProgressCallback, ignore
+from tidemark.recovery import staging
 from tidemark.repository import Backup, Manifest, ShardRepository
-from tidemark.steps import landing, rooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def find(
     """A backup (the newest without a number) of the repository that counts, or of another place. Its manifest is read
     and checked. Raises ``RunError`` or ``BackupMissing`` when there is none."""
     place = place or settings.repository
-    backups = rooms.open_place(place).shard(shard_name)
+    backups = wiring.open_place(place).shard(shard_name)
     backup = backups.newest() if number is None else backups.backup(number)
     if backup is None:
         known = [shard.name for shard in settings.shard]
@@ -83,13 +84,13 @@ def run(
     began = time.monotonic()
     place = place or settings.repository
     found = find(settings, shard_name, number=number, place=place)
-    where = landing.look(target, delta=delta)
-    landing.check_room(where, found.needed_bytes, f"backup {found.backup.number} of {shard_name}")
-    with landing.working(where) as folder:
+    where = staging.look(target, delta=delta)
+    staging.check_room(where, found.needed_bytes, f"backup {found.backup.number} of {shard_name}")
+    with staging.working(where) as folder:
         restored = found.backups.restore(
             found.backup, folder, threads=settings.node.threads, progress=progress, reuse=where.reuse, durable=True
         )
-        landing.put_in_place(where)
+        staging.put_in_place(where)
     return BroughtBack(
         folder=where.target,
         backup=found.backup,
@@ -102,6 +103,6 @@ def run(
 
 def _start_command(settings: Settings, backup: Backup, target: Path) -> str:
     try:
-        return rooms.find_flavour(settings, backup.flavour).start_hint(target, backup.variables)
+        return wiring.find_flavour(settings, backup.flavour).start_hint(target, backup.variables)
     except ServerError:
         return ""  # restoring needs no server; starting one may happen on another machine

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.project import Project
 from tidemark.mysql.server import buffer_pool
-from tidemark.steps import Run, kept, limits
+from tidemark.steps import Run, bounds, warm_folders
 
 pytestmark = pytest.mark.unit
 
@@ -36,12 +36,12 @@ def make_data(run: Run, text: str) -> Path:
 
 def keep(project: Project, shard: str, backup: int) -> Run:
     run = new_run(project, shard)
-    assert kept.keep(run, make_data(run, f"{shard} {backup}"), backup)
+    assert warm_folders.keep(run, make_data(run, f"{shard} {backup}"), backup)
     return run
 
 
 def shards(project: Project) -> list[tuple[str, int]]:
-    return [(found.shard, found.backup) for found in kept.all_kept(project.settings())]
+    return [(found.shard, found.backup) for found in warm_folders.all_kept(project.settings())]
 
 
 def test_a_kept_folder_is_taken_once(project: Project) -> None:
@@ -49,24 +49,24 @@ def test_a_kept_folder_is_taken_once(project: Project) -> None:
     assert not (before.folder / "data").exists()
     run, rival = new_run(project), new_run(project)
 
-    assert kept.take(run, run.folder / "data") == 7
+    assert warm_folders.take(run, run.folder / "data") == 7
     assert (run.folder / "data" / "ibdata1").read_text() == f"{SHARD} 7"
-    assert kept.take(rival, rival.folder / "data") is None
+    assert warm_folders.take(rival, rival.folder / "data") is None
     assert sorted(path.name for path in run.folder.iterdir()) == ["data", "run.json"]
 
 
 def test_a_node_knows_whose_folders_it_has(project: Project) -> None:
-    assert kept.held(project.settings()) == frozenset()
+    assert warm_folders.held(project.settings()) == frozenset()
     keep(project, SHARD, 7)
     run = new_run(project, OTHER)
-    kept.keep(run, make_data(run, "x"), 3)
-    assert kept.held(project.settings()) == {SHARD, OTHER}
+    warm_folders.keep(run, make_data(run, "x"), 3)
+    assert warm_folders.held(project.settings()) == {SHARD, OTHER}
 
     taker = new_run(project)
-    kept.take(taker, taker.folder / "data")
-    assert kept.held(project.settings()) == {OTHER}
+    warm_folders.take(taker, taker.folder / "data")
+    assert warm_folders.held(project.settings()) == {OTHER}
     project.set("node", keep=False)
-    assert kept.held(project.settings()) == frozenset(), "what nobody takes is no reason"
+    assert warm_folders.held(project.settings()) == frozenset(), "what nobody takes is no reason"
 
 
 def test_a_newer_folder_replaces_the_older_one(project: Project) -> None:
@@ -78,10 +78,10 @@ def test_a_newer_folder_replaces_the_older_one(project: Project) -> None:
 def test_the_oldest_goes_first_when_room_is_needed(project: Project) -> None:
     keep(project, OTHER, 3)
     keep(project, SHARD, 7)
-    assert kept.drop_oldest(project.settings())
+    assert warm_folders.drop_oldest(project.settings())
     assert shards(project) == [(SHARD, 7)]
-    assert kept.drop_oldest(project.settings())
-    assert not kept.drop_oldest(project.settings())
+    assert warm_folders.drop_oldest(project.settings())
+    assert not warm_folders.drop_oldest(project.settings())
 
 
 def test_a_run_that_lacks_room_gets_that_of_kept_folders(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,14 +91,14 @@ def test_a_run_that_lacks_room_gets_that_of_kept_folders(project: Project, monke
     def free(folder: Path) -> int:
         return (10 - 4 * len(shards(project))) << 30
 
-    monkeypatch.setattr(limits, "free_bytes", free)
+    monkeypatch.setattr(bounds, "free_bytes", free)
     run = new_run(project)
 
-    limits.check_room(run, 4 << 30, "backup 7")
+    bounds.check_room(run, 4 << 30, "backup 7")
     assert shards(project) == [(SHARD, 7)], "no more goes than is needed"
 
     project.set("node", min_free="8G")
-    limits.DiskWatch(project.settings(), "the catch-up", lambda: None)()
+    bounds.DiskWatch(project.settings(), "the catch-up", lambda: None)()
     assert shards(project) == []
 
 
@@ -115,23 +115,23 @@ def test_what_is_of_no_use_goes(project: Project) -> None:
 
     project.set("node", keep=False)
     run = new_run(project)
-    assert kept.take(run, run.folder / "data") is None
+    assert warm_folders.take(run, run.folder / "data") is None
     assert shards(project) == []
-    assert not kept.keep(run, make_data(run, "x"), 9)
+    assert not warm_folders.keep(run, make_data(run, "x"), 9)
 
 
 def test_a_folder_of_another_repository_is_not_taken(project: Project) -> None:
     keep(project, SHARD, 7)
     project.set("repository", url=f"file://{project.folder}/elsewhere")
     run = new_run(project)
-    assert kept.take(run, run.folder / "data") is None
+    assert warm_folders.take(run, run.folder / "data") is None
 
 
 def test_a_folder_that_cannot_be_kept_is_no_failure(project: Project) -> None:
     (project.scratch).mkdir(exist_ok=True)
     (project.scratch / "kept").write_text("in the way")
     run = new_run(project)
-    assert not kept.keep(run, make_data(run, "x"), 7)
+    assert not warm_folders.keep(run, make_data(run, "x"), 7)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidemark import wiring
 from tidemark.config import Settings
 from tidemark.errors import KeyUnavailable, ObjectMissing, RepositoryError, RepositoryMissing
 from tidemark.repository import Keyring, Repository
-from tidemark.steps import rooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def run(settings: Settings) -> list[Finding]:
     for every shard. ``RepositoryMissing`` when no backup was ever made.
     """
     place = settings.repository
-    store, keys = rooms.find_store(place), rooms.master_keys(place)
+    store, keys = wiring.find_store(place), wiring.master_keys(place)
     today = Keyring.of(keys.key())
     try:
         repository = Repository.open(store, today)

@@ -7,7 +7,6 @@ the same target goes on in it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemark import mysql
+from tidemark.disk import allocated, free_bytes, locked, megabytes
 from tidemark.errors import DiskFull, RunError, TidemarkError
 from tidemark.files import NO_ROOM
 
@@ -85,9 +85,7 @@ def check_room(landing: Landing, needed: int, what: str) -> None:
     """Raises ``DiskFull``, before anything is written, when the target's disk cannot take ``needed`` bytes."""
     place = landing.target if landing.delta else landing.staging
     there = allocated(place) if landing.reuse else 0
-    nearest = next(path for path in (landing.staging, *landing.staging.parents) if path.is_dir())
-    disk = os.statvfs(nearest)
-    free = disk.f_bavail * disk.f_frsize
+    free = free_bytes(landing.staging)
     if needed > free + there:
         reused = f", and {megabytes(there)} that are there already can be used again" if there else ""
         raise DiskFull(
@@ -96,65 +94,42 @@ def check_room(landing: Landing, needed: int, what: str) -> None:
         )
 
 
-def allocated(folder: Path) -> int:
-    """Bytes that a folder's files take on their disk; 0 when it is not there."""
-    total = 0
-    for current, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += Path(current, name).lstat().st_blocks * 512
-    return total
-
-
-def megabytes(count: int) -> str:
-    """Bytes with the precision that a decision about disks needs."""
-    return f"{count / 1e6:,.1f} MB"
-
-
 @contextlib.contextmanager
 def working(landing: Landing) -> Iterator[Path]:
     """Gives the folder to restore into, for this restore alone. What this call has made is removed again when it ends
     by an error or a signal; what was there before stays, to be continued by the next restore."""
     staging, target = landing.staging, landing.target
     made: list[Path] = []
-    lock, locked = -1, False
-    try:
+    alone = False
+    with contextlib.ExitStack() as stack:
         try:
-            made = _make_parents(staging.parent)
-            if landing.delta:
-                _set_aside(landing)
-            else:
-                staging.mkdir(mode=0o700, exist_ok=landing.continued)
-            lock = os.open(staging, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise failed(target, error) from error
-        _lock(lock, target)
-        locked = True
-        yield staging
-    except BaseException as error:
-        if not landing.reuse and (locked or made):
-            shutil.rmtree(staging, ignore_errors=True)
-            for folder in reversed(made):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+            try:
+                made = _make_parents(staging.parent)
+                if landing.delta:
+                    _set_aside(landing)
+                else:
+                    staging.mkdir(mode=0o700, exist_ok=landing.continued)
+                stack.enter_context(locked(staging))
+            except BlockingIOError:
+                raise RunError(f"another restore to {target} is running", "wait for it, or stop it") from None
+            except OSError as error:
+                raise failed(target, error) from error
+            alone = True
+            yield staging
+        except BaseException as error:
+            if not landing.reuse and (alone or made):
+                shutil.rmtree(staging, ignore_errors=True)
+                for folder in reversed(made):
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+                raise
+            if not alone:
+                raise
+            kept = f"what is there is kept in {staging}, and no server must be started on it; restore to {target} again"
+            if isinstance(error, TidemarkError):
+                raise type(error)(error.message, f"{error.hint}; {kept}" if error.hint else kept) from error
+            log.warning("stopped: %s", kept)
             raise
-        if not locked:
-            raise
-        kept = f"what is there is kept in {staging}, and no server must be started on it; restore to {target} again"
-        if isinstance(error, TidemarkError):
-            raise type(error)(error.message, f"{error.hint}; {kept}" if error.hint else kept) from error
-        log.warning("stopped: %s", kept)
-        raise
-    finally:
-        if lock != -1:
-            os.close(lock)
-
-
-def _lock(descriptor: int, target: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RunError(f"another restore to {target} is running", "wait for it, or stop it") from None
 
 
 def _set_aside(landing: Landing) -> None:

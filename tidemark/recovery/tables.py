@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemark import mysql
+from tidemark import mysql, wiring
 from tidemark.config import RepositorySettings, Settings
 from tidemark.progress import ProgressCallback, ignore
+from tidemark.recovery import restore, staging
 from tidemark.repository import Backup
-from tidemark.steps import bring_back, landing, rooms
 
 FILES = "files"
 """The folder of the tables' files: its inside goes into a data folder."""
@@ -47,16 +47,16 @@ def run(
     """Restores what is needed of a backup beside ``target``, starts a private server on it, has it bring the tables
     out, and leaves only those in ``target``, which must not exist, or be empty."""
     began = time.monotonic()
-    found = bring_back.find(settings, shard_name, number=number, place=place)
+    found = restore.find(settings, shard_name, number=number, place=place)
     backup = found.backup
-    flavour = rooms.find_flavour(settings, backup.flavour)
+    flavour = wiring.find_flavour(settings, backup.flavour)
     flavour.check_can_open(backup.server_version)
-    where = landing.look(target, delta=False)
+    where = staging.look(target, delta=False)
     needed = min(found.needed_bytes, found.manifest.part(wanted.need_file).backup.bytes)
-    landing.check_room(where, needed, f"what is needed of backup {backup.number} of {shard_name}")
-    with landing.working(where) as folder:
+    staging.check_room(where, needed, f"what is needed of backup {backup.number} of {shard_name}")
+    with staging.working(where) as folder:
         _clear(folder)
-        server = mysql.PrivateServer(flavour, folder, rooms.server_options(settings, backup.variables, backup.bytes))
+        server = mysql.PrivateServer(flavour, folder, wiring.server_options(settings, backup.variables, backup.bytes))
         restored = found.backups.restore(
             backup,
             server.data,
@@ -75,7 +75,7 @@ def run(
         (folder / IMPORT).write_text(exported.import_sql, encoding="utf-8")
         shutil.rmtree(server.data)
         _clear(folder, but=(FILES, CREATE, IMPORT))
-        landing.put_in_place(where)
+        staging.put_in_place(where)
     return TablesOut(
         folder=where.target,
         backup=backup,

@@ -12,8 +12,7 @@ from tests.support.project import Project
 from tidemark import steps
 from tidemark.errors import DiskFull, LeaseLost
 from tidemark.progress import Progress
-from tidemark.repository import Limits, RateLimit
-from tidemark.steps import Run, limits
+from tidemark.steps import Run, bounds
 
 pytestmark = pytest.mark.unit
 
@@ -47,7 +46,7 @@ def set_free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 def test_work_that_asks_no_guard_is_ended_when_the_disk_is_full(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended, watch = threading.Event(), limits.DiskWatch(project.settings(), "the stop", lambda: None, most=16 * MB)
+    ended, watch = threading.Event(), bounds.DiskWatch(project.settings(), "the stop", lambda: None, most=16 * MB)
     set_free(monkeypatch, 15 * MB)
 
     def work() -> None:
@@ -64,7 +63,7 @@ def test_work_that_asks_no_guard_is_ended_when_the_disk_is_full(
 def test_with_room_on_the_disk_work_that_fails_fails_by_itself(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch = limits.DiskWatch(project.settings(), "the stop", lambda: None, most=16 * MB)
+    watch = bounds.DiskWatch(project.settings(), "the stop", lambda: None, most=16 * MB)
     set_free(monkeypatch, 17 * MB)
 
     with pytest.raises(ConnectionError), watch.beside(lambda: pytest.fail("nothing is to be ended")):
@@ -76,10 +75,10 @@ def test_a_restore_needs_room_for_the_backup_the_catchup_and_what_stays_free(
 ) -> None:
     run = run_of(project)
     set_free(monkeypatch, 350 * MB)
-    limits.check_room(run, 200 * MB, "backup 7")
+    bounds.check_room(run, 200 * MB, "backup 7")
 
     with pytest.raises(DiskFull) as caught:
-        limits.check_room(run, 201 * MB, "backup 7")
+        bounds.check_room(run, 201 * MB, "backup 7")
 
     assert "backup 7 takes 201.0 MB" in caught.value.message
     assert "50.0 MB (catchup_room)" in caught.value.message
@@ -95,7 +94,7 @@ def test_what_an_earlier_attempt_has_restored_is_not_needed_again(
     (run.folder / "data" / "t.ibd").write_bytes(b"x" * 2 * MB)
     set_free(monkeypatch, 349 * MB)
 
-    limits.check_room(run, 200 * MB, "backup 7")
+    bounds.check_room(run, 200 * MB, "backup 7")
 
 
 def test_without_a_word_of_the_operators_a_catchup_gets_a_tenth(project: Project) -> None:
@@ -103,19 +102,19 @@ def test_without_a_word_of_the_operators_a_catchup_gets_a_tenth(project: Project
     project.write()
     shard = project.settings().find_shard(SHARD)
 
-    assert limits.catchup_room(shard, 10**12) == 10**11
-    assert limits.catchup_room(shard, 10) == limits.LEAST_ROOM
+    assert bounds.catchup_room(shard, 10**12) == 10**11
+    assert bounds.catchup_room(shard, 10) == bounds.LEAST_ROOM
 
 
 def test_a_step_stops_before_it_fills_the_disk(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Progress] = []
     set_free(monkeypatch, 100 * MB)
-    watch = limits.DiskWatch(project.settings(), "commerce/-80: the catch-up", steps.always)
+    watch = bounds.DiskWatch(project.settings(), "commerce/-80: the catch-up", steps.always)
     watch()
     set_free(monkeypatch, 100 * MB - 1)
     watch()  # it has looked less than a second ago
 
-    late = limits.DiskWatch(project.settings(), "commerce/-80: the catch-up", steps.always)
+    late = bounds.DiskWatch(project.settings(), "commerce/-80: the catch-up", steps.always)
     with pytest.raises(DiskFull, match=r"commerce/-80: the catch-up: stopped.*100\.0 MB left"):
         late()
     with pytest.raises(DiskFull):
@@ -124,9 +123,9 @@ def test_a_step_stops_before_it_fills_the_disk(project: Project, monkeypatch: py
 
 
 def test_an_upload_that_needs_nearly_nothing_goes_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_free(monkeypatch, limits.JOURNAL_ROOM)
+    set_free(monkeypatch, bounds.JOURNAL_ROOM)
 
-    limits.DiskWatch(project.settings(), "the upload", steps.always, most=limits.JOURNAL_ROOM)()
+    bounds.DiskWatch(project.settings(), "the upload", steps.always, most=bounds.JOURNAL_ROOM)()
 
 
 def test_the_lease_is_asked_first_and_no_min_free_looks_at_no_disk(
@@ -137,20 +136,6 @@ def test_the_lease_is_asked_first_and_no_min_free_looks_at_no_disk(
 
     set_free(monkeypatch, 0)
     with pytest.raises(LeaseLost):
-        limits.DiskWatch(project.settings(), "the restore", lost)()
+        bounds.DiskWatch(project.settings(), "the restore", lost)()
     project.set("node", min_free=0)
-    limits.DiskWatch(project.settings(), "the restore", steps.always)()
-
-
-def test_the_rate_is_shown(project: Project) -> None:
-    project.set("node", restore_rate="50M", stall_timeout="9s")
-    seen: list[Progress] = []
-    bounds = limits.restoring(project.settings())
-
-    limits.showing(bounds, "restore_rate", seen.append)(Progress("restoring", 1, 2, "B"))
-    limits.showing(Limits(RateLimit(None)), "restore_rate", seen.append)(Progress("restoring", 2, 2, "B", "x"))
-
-    assert bounds.rate.rate == 50 << 20
-    assert bounds.stall_timeout == 9
-    assert [progress.detail for progress in seen] == ["at most 52.4 MB/s (restore_rate)", "x"]
-    assert limits.uploading(project.settings()).rate.rate is None
+    bounds.DiskWatch(project.settings(), "the restore", steps.always)()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidemark.config import RepositorySettings, Settings
+from tidemark.page_inspector import PageInspector
 from tidemark.progress import ProgressCallback, ignore
+from tidemark.recovery import restore
 from tidemark.repository import Backup, Verified
-from tidemark.steps import bring_back
-from tidemark.steps.pages import PageInspector
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def run(
     ``sample`` (0 to 1) is the share of the data to look at; all maps are read. Raises ``RunError`` or ``BackupMissing``
     when there is no such backup, ``Damaged`` when its manifest cannot be read; other damage is in what it returns.
     """
-    found = bring_back.find(settings, shard_name, number=number, place=place)
+    found = restore.find(settings, shard_name, number=number, place=place)
     verified = found.backups.verify(
         found.backup,
         threads=settings.node.threads,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tidemark import wiring
 from tidemark.config import Settings
 from tidemark.repository import Pruned, Repository
-from tidemark.steps import rooms
 
 
 def run(
@@ -22,7 +22,7 @@ def run(
 ) -> Pruned:
     """Prunes one shard by its retention. ``living_runs`` keep their packs; those of ``dead_runs`` go at once when no
     backup refers to them, those of other runs after seven days. ``announce`` hears what will go before it goes."""
-    policy = rooms.retention_policy(settings, settings.find_shard(name))
+    policy = wiring.retention_policy(settings, settings.find_shard(name))
     return repository.shard(name).prune(
         policy,
         now=datetime.now(UTC),

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tidemark import files
 from tidemark.config import Settings
+from tidemark.disk import locked, scratch_error
 from tidemark.errors import LeaseHeld
 from tidemark.progress import ProgressCallback
+from tidemark.results import StepResult, UploadResult
 from tidemark.steps import catchup, cleanup, restore, stop, upload
-from tidemark.steps.results import StepResult, UploadResult
-from tidemark.steps.run import Run, scratch_error
+from tidemark.steps.run import Run
 
 log = logging.getLogger(__name__)
-
-STEPS = ("restore", "catchup", "stop", "upload")
 
 
 def run(
@@ -54,24 +51,20 @@ def run(
 
 @contextlib.contextmanager
 def _alone(settings: Settings, shard_name: str) -> Iterator[None]:
-    """One run of a shard at a time on this machine; the kernel gives the lock back however the process ends."""
+    """One run of a shard at a time on this machine."""
     path = settings.node.scratch / "locks" / f"{shard_name}.lock"
-    try:
-        files.make_private(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise scratch_error(settings, error) from error
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.make_private(path.parent)
+            stack.enter_context(locked(path, create=True))
         except BlockingIOError:
             raise LeaseHeld(
                 f"{shard_name} is being backed up by another `tidemark backup` on this machine",
                 "wait until it has ended",
             ) from None
+        except OSError as error:
+            raise scratch_error(settings.node.scratch, error) from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _sweep(settings: Settings, shard_name: str) -> None:

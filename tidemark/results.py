@@ -7,6 +7,9 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+STEPS = ("restore", "catchup", "stop", "upload")
+"""A run's steps, in their order."""
+
 
 class StepResult(BaseModel):
     """The part that all steps share."""

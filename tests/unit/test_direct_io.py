@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tidemark import direct
+from tidemark import direct_io
 
 pytestmark = pytest.mark.unit
 
-WHOLE = direct.LEAST + 3 * direct.ALIGNED
+WHOLE = direct_io.LEAST + 3 * direct_io.ALIGNED
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def descriptor(tmp_path: Path) -> Iterator[int]:
 
 
 def content(size: int) -> memoryview:
-    room = direct.room(size)
+    room = direct_io.room(size)
     room[:] = os.urandom(size)
     return room
 
@@ -34,12 +34,12 @@ def is_direct(descriptor: int) -> bool:
     return bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT)
 
 
-@pytest.mark.parametrize("more", [0, 1, direct.ALIGNED - 1])
-@pytest.mark.parametrize("offset", [0, direct.ALIGNED, 5 * direct.LEAST])
+@pytest.mark.parametrize("more", [0, 1, direct_io.ALIGNED - 1])
+@pytest.mark.parametrize("offset", [0, direct_io.ALIGNED, 5 * direct_io.LEAST])
 def test_the_whole_part_is_written_at_its_place_and_the_rest_left(descriptor: int, offset: int, more: int) -> None:
     wanted = content(WHOLE + more)
 
-    written = direct.write(descriptor, wanted, offset)
+    written = direct_io.write(descriptor, wanted, offset)
 
     assert written in {0, WHOLE}, "0 where the file system of the tests cannot do it"
     assert os.pread(descriptor, WHOLE + more, offset) == bytes(wanted[:written])
@@ -47,8 +47,8 @@ def test_the_whole_part_is_written_at_its_place_and_the_rest_left(descriptor: in
 
 
 def test_what_is_small_or_lies_askew_is_left_to_the_caller(descriptor: int) -> None:
-    assert direct.write(descriptor, content(direct.LEAST)[: direct.LEAST - 1], 0) == 0
-    assert direct.write(descriptor, content(WHOLE), 512) == 0
+    assert direct_io.write(descriptor, content(direct_io.LEAST)[: direct_io.LEAST - 1], 0) == 0
+    assert direct_io.write(descriptor, content(WHOLE), 512) == 0
     assert os.fstat(descriptor).st_size == 0
 
 
@@ -57,7 +57,7 @@ def test_where_the_file_system_cannot_nothing_is_written(descriptor: int, monkey
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     monkeypatch.setattr(os, "pwrite", refuse)
-    assert direct.write(descriptor, content(WHOLE), 0) == 0
+    assert direct_io.write(descriptor, content(WHOLE), 0) == 0
     assert not is_direct(descriptor)
 
 
@@ -67,7 +67,7 @@ def test_a_full_disk_is_the_callers_to_tell(descriptor: int, monkeypatch: pytest
 
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space left"):
-        direct.write(descriptor, content(WHOLE), 0)
+        direct_io.write(descriptor, content(WHOLE), 0)
     assert not is_direct(descriptor)
 
 
@@ -79,11 +79,11 @@ def test_a_write_that_stops_in_the_middle_of_a_page_is_told_as_it_is(
     def some(descriptor: int, content: memoryview, offset: int) -> int:
         asked.append(offset)
         fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~os.O_DIRECT)
-        return real(descriptor, content[: direct.ALIGNED + 100], offset)
+        return real(descriptor, content[: direct_io.ALIGNED + 100], offset)
 
     monkeypatch.setattr(os, "pwrite", some)
     wanted = content(WHOLE)
 
-    assert direct.write(descriptor, wanted, 0) == direct.ALIGNED + 100
+    assert direct_io.write(descriptor, wanted, 0) == direct_io.ALIGNED + 100
     assert asked == [0]
-    assert os.pread(descriptor, WHOLE, 0) == bytes(wanted[: direct.ALIGNED + 100])
+    assert os.pread(descriptor, WHOLE, 0) == bytes(wanted[: direct_io.ALIGNED + 100])
