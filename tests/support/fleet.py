@@ -119,7 +119,7 @@ class Fleet:
 
     def control(self, call: str) -> list[str]:
         """Calls a function of ``tidemark.queue.client`` in a process of its own; gives the shards that it names."""
-        program = f"import json; from tasks import control; print(json.dumps([e.shard for e in control.{call}]))"
+        program = f"import json; from tidemark.queue import client; print(json.dumps([e.shard for e in client.{call}]))"
         done = subprocess.run(
             [sys.executable, "-c", program],
             env=self.environment(),

@@ -76,10 +76,10 @@ def killed_restore(project: Project, target: Path) -> None:
     script = (
         "import os, pathlib, sys\n"
         "from tidemark import config\n"
-        "from tidemark.steps import bring_back\n"
+        "from tidemark.recovery import restore\n"
         "def kill(moment):\n"
         "    if moment.done > 100_000: os.kill(os.getpid(), 9)\n"
-        "bring_back.run(config.load(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]), progress=kill)\n"
+        "restore.run(config.load(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]), progress=kill)\n"
     )
     words = [sys.executable, "-c", script, str(project.path), SHARD, str(target)]
     assert subprocess.run(words, check=False).returncode == -9
