@@ -13,6 +13,7 @@ from sandbox.programs import find_programs
 from sandbox.workload import fill
 from tests.support.project import Project
 from tidemark import mysql, steps
+from tidemark.mysql import replicate_until
 from tidemark.mysql.server import buffer_pool
 from tidemark.progress import ignore
 from tidemark.recovery import restore
@@ -153,7 +154,7 @@ def _private(
         server.start(ignore)
         server.set_position(start)
         began = time.perf_counter()
-        server.replicate_until(lambda: endpoint, checkpoint, stall_timeout=FOREVER, progress=ignore)
+        replicate_until(server, lambda: endpoint, checkpoint, stall_timeout=FOREVER, progress=ignore)
         seconds = time.perf_counter() - began
         server.stop(upgrade_safe=False, progress=ignore)
         return seconds

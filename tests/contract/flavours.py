@@ -14,6 +14,7 @@ from sandbox.primary import Primary
 from sandbox.programs import find_programs
 from tests.support.waiting import wait_until
 from tidemark import mysql
+from tidemark.mysql import replicate_until
 from tidemark.progress import Progress, ignore
 
 
@@ -69,8 +70,8 @@ class Home:
         if not checkpoint:
             with mysql.connect(endpoint) as source:
                 checkpoint = source.position()
-        return server.replicate_until(
-            lambda: endpoint, checkpoint, stall_timeout=stall_timeout, progress=self.seen.append
+        return replicate_until(
+            server, lambda: endpoint, checkpoint, stall_timeout=stall_timeout, progress=self.seen.append
         )
 
     def processes(self) -> list[psutil.Process]:

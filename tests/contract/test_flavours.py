@@ -34,6 +34,7 @@ from tidemark.errors import (
     SourceUnreachable,
     StatementFailed,
 )
+from tidemark.mysql import copy_source, replicate_until
 from tidemark.mysql.replication import catchup
 from tidemark.progress import ignore
 
@@ -81,7 +82,7 @@ def test_a_copy_that_has_caught_up_equals_the_primary_at_its_position(
     server = place.started(endpoint)
     with Workload(primary, rate=100, rich=True, beyond_innodb=True) as workload:
         wait_until(lambda: workload.transactions > 20, 20, "the workload writes")
-        copied = server.first_copy(endpoint, place.seen.append)
+        copied = copy_source(server, endpoint, place.seen.append)
         assert server.position() == copied
         change_definitions(primary)
         committed = workload.transactions
@@ -206,7 +207,8 @@ def test_a_server_that_is_killed_during_the_catch_up_is_reported_as_void(
 ) -> None:
     server = place.started(endpoint)
     with pytest.raises(DataFolderVoid):
-        server.replicate_until(
+        replicate_until(
+            server,
             lambda: endpoint,
             ahead_of(primary),
             stall_timeout=30,
@@ -222,8 +224,8 @@ def test_a_private_server_that_hangs_ends_the_catch_up(
     process = place.server_process()
     try:
         with pytest.raises(ServerError, match="the private server does not answer"):
-            server.replicate_until(
-                lambda: endpoint, ahead_of(primary), stall_timeout=60, progress=lambda _: process.suspend()
+            replicate_until(
+                server, lambda: endpoint, ahead_of(primary), stall_timeout=60, progress=lambda _: process.suspend()
             )
     finally:
         process.resume()

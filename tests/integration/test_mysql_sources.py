@@ -30,6 +30,7 @@ from tidemark.errors import (
     SourceUnfit,
     TidemarkError,
 )
+from tidemark.mysql import copy_source, replicate_until
 from tidemark.mysql.session import Session
 from tidemark.progress import Progress, ignore
 
@@ -74,7 +75,7 @@ def copy_and_follow(primary: Primary, endpoint: mysql.Endpoint, folder: Path) ->
     """A first copy and a catch-up over the same kind of connection, both as the primary is."""
     with home(primary, folder) as place:
         server = place.started(endpoint)
-        server.first_copy(endpoint, ignore)
+        copy_source(server, endpoint, ignore)
         primary.execute("INSERT INTO ledger.entry_1 SELECT NULL, 1, 1, UUID(), 'after', NOW()")
         place.catch_up(server, endpoint)
         server.stop(upgrade_safe=False, progress=ignore)
@@ -143,11 +144,11 @@ def test_a_clone_without_the_plugin_or_the_right_names_what_to_type(tmp_path: Pa
         server = place.started(endpoint)
         primary.execute("REVOKE BACKUP_ADMIN ON *.* FROM tidemark@'%'")
         with pytest.raises(SourceDenied) as denied:
-            server.first_copy(endpoint, ignore)
+            copy_source(server, endpoint, ignore)
         assert "GRANT BACKUP_ADMIN ON *.* TO 'tidemark'@'%';" in denied.value.hint
         primary.execute("UNINSTALL PLUGIN clone")
         with pytest.raises(SourceUnfit) as unfit:
-            server.first_copy(endpoint, ignore)
+            copy_source(server, endpoint, ignore)
         assert "INSTALL PLUGIN clone" in unfit.value.hint
 
 
@@ -161,7 +162,7 @@ def test_triggers_that_the_account_may_not_see_are_not_left_behind_in_silence(tm
         primary.execute("REVOKE TRIGGER ON *.* FROM tidemark@'%'")
         server = place.started(endpoint)
         with pytest.raises(SourceDenied, match=r"old\.seen") as denied:
-            server.first_copy(endpoint, ignore)
+            copy_source(server, endpoint, ignore)
         assert "GRANT TRIGGER" in denied.value.hint
 
 
@@ -216,7 +217,7 @@ def test_a_failover_in_the_middle_is_followed(primary: Primary, tmp_path: Path) 
         def fail_over(_: Progress) -> None:
             where[0] = replace(endpoint, port=heir.port)
 
-        caught = server.replicate_until(lambda: where[0], checkpoint, stall_timeout=30, progress=fail_over)
+        caught = replicate_until(server, lambda: where[0], checkpoint, stall_timeout=30, progress=fail_over)
         assert caught.position == checkpoint
         assert caught.transactions == 20
         # And a primary that lacks what the copy has is not followed.
@@ -252,15 +253,15 @@ def test_a_new_password_and_a_network_that_swallows_everything_in_the_middle(pri
     with home(primary, tmp_path / "run") as place:
         server = place.started(endpoint)
         place.catch_up(server, endpoint)
-        caught = server.replicate_until(lambda: account[0], after(primary), stall_timeout=60, progress=change)
+        caught = replicate_until(server, lambda: account[0], after(primary), stall_timeout=60, progress=change)
         with Tunnel(primary.host, primary.port) as tunnel:
             through = replace(account[0], port=tunnel.port)
             goal = after(primary)
             with pytest.raises(SourceError, match="no progress for 3 s with 1 transactions missing"):
-                server.replicate_until(lambda: through, goal, stall_timeout=3, progress=lambda _: tunnel.swallow())
+                replicate_until(server, lambda: through, goal, stall_timeout=3, progress=lambda _: tunnel.swallow())
             primary.execute(one_more)
             tunnel.heal()
-            assert server.replicate_until(lambda: through, goal, stall_timeout=60, progress=ignore).position == goal
+            assert replicate_until(server, lambda: through, goal, stall_timeout=60, progress=ignore).position == goal
     assert caught.transactions == 1
     assert caught.moves == 0
     assert any("denied" in detail.lower() for detail in seen)
@@ -297,7 +298,7 @@ def test_a_source_that_dies_in_the_middle_of_a_copy_fails_it(primary: Primary, t
     with home(primary, tmp_path / "run") as place:
         server = place.started(endpoint)
         with pytest.raises(SourceError) as caught:
-            server.first_copy(endpoint, strike)
+            copy_source(server, endpoint, strike)
         assert str(endpoint) in caught.value.message
         assert not (place.folder / "server" / "source.cnf").exists()
         server.kill()
@@ -316,7 +317,7 @@ def test_a_copy_that_is_interrupted_leaves_no_process(primary: Primary, tmp_path
     with home(primary, tmp_path / "run") as place:
         server = place.started(endpoint)
         with pytest.raises(Interrupted):
-            server.first_copy(endpoint, strike)
+            copy_source(server, endpoint, strike)
         assert not (place.folder / "server" / "source.cnf").exists()
         server.kill()
         assert place.processes() == []
@@ -371,7 +372,7 @@ def test_a_small_page_size_and_lower_case_names_are_shared_with_the_primary(flav
         with home(primary, tmp_path / "run") as place:
             server = place.started(endpoint)
             assert place.variables.items() >= variables.items()
-            server.first_copy(endpoint, ignore)
+            copy_source(server, endpoint, ignore)
             assert server.session().value("SELECT @@innodb_page_size") == "8192"
             copied = server.session().rows("CHECKSUM TABLE ledger.entry_1")[0]["Checksum"]
             assert copied == checksums(primary)["ledger.entry_1"]

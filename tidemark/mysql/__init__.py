@@ -8,15 +8,17 @@ from tidemark.errors import ServerError
 from tidemark.mysql.data_folder.at_rest import find_server, is_data_folder
 from tidemark.mysql.data_folder.selection import Selection
 from tidemark.mysql.endpoint import Endpoint
+from tidemark.mysql.first_copy.copy import copy_source
 from tidemark.mysql.flavours.base import Flavour
 from tidemark.mysql.flavours.mariadb import MariaDB
 from tidemark.mysql.flavours.mysql import MySQL
 from tidemark.mysql.options import ServerOptions
 from tidemark.mysql.replication.binlogs import Bridge, measure_bridge
-from tidemark.mysql.replication.catchup import Catchup
+from tidemark.mysql.replication.catchup import Catchup, replicate_until
 from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.server.state import kill_leftover
-from tidemark.mysql.source.base import Source, connect
+from tidemark.mysql.source.base import Source
+from tidemark.mysql.source.connect import connect
 from tidemark.mysql.source.discovery import Replica, find_primary, find_replica
 from tidemark.mysql.source.privileges import Review, review_rights
 from tidemark.mysql.tables.check import TablesChecked, check_tables
@@ -40,6 +42,7 @@ __all__ = [
     "TablesChecked",
     "check_tables",
     "connect",
+    "copy_source",
     "export_tables",
     "find_flavour",
     "find_primary",
@@ -48,6 +51,7 @@ __all__ = [
     "is_data_folder",
     "kill_leftover",
     "measure_bridge",
+    "replicate_until",
     "review_rights",
 ]
 

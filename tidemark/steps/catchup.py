@@ -63,7 +63,8 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
 
         server.start(progress)
         server.set_position(restored.position)
-        caught = server.replicate_until(
+        caught = mysql.replicate_until(
+            server,
             lambda: sources.find_again(run, server.position()),
             checkpoint,
             stall_timeout=run.shard.stall_timeout.total_seconds(),

@@ -200,7 +200,7 @@ def _first(run: Run, progress: ProgressCallback, guard: Guard) -> RestoreResult:
         if policy == "clone":
             server.start(progress)
             watch = bounds.DiskWatch(run.settings, f"{run.shard.name}: the first copy", guard)
-            position = server.first_copy(source_endpoint, watch.watching(progress))
+            position = mysql.copy_source(server, source_endpoint, watch.watching(progress))
     return RestoreResult(
         run=run.id,
         shard=run.shard.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tidemark.errors import (
     ServerError,
@@ -15,14 +14,14 @@ from tidemark.errors import (
 )
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidSet
+from tidemark.mysql.replication.catchup import replicate_until
+from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session, quote_name
-from tidemark.mysql.source.base import Source, connect, open_session
+from tidemark.mysql.source.base import Source
+from tidemark.mysql.source.connect import connect, open_session
 from tidemark.mysql.source.login import mysql_encryption, source_login
 from tidemark.mysql.versions import parse_version
 from tidemark.progress import Progress, ProgressCallback
-
-if TYPE_CHECKING:
-    from tidemark.mysql.server.private import PrivateServer
 
 _RESTART_FAILED = 3707
 """CLONE has replaced the data folder and nobody supervises the server: it shuts down, and we start it again."""
@@ -35,7 +34,7 @@ Table = tuple[str, str]
 """Schema and name."""
 
 
-def first_copy(server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
+def copy(server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
     """Leaves the server running on a copy of the source; gives the position of the copy."""
     with connect(endpoint, server.flavour.name) as source:
         _check_donor(source, server.flavour.server_version)
@@ -159,7 +158,7 @@ def _fetch(
     session.run(
         f"CHANGE REPLICATION FILTER REPLICATE_IGNORE_TABLE = ({', '.join(quote_name(*table) for table in tables)})"
     )
-    server.replicate_until(lambda: endpoint, position, stall_timeout=_STALL, progress=progress)
+    replicate_until(server, lambda: endpoint, position, stall_timeout=_STALL, progress=progress)
     triggers = _triggers(server.session(), tables)
     for schema, path in dumps.items():
         with path.open("rb") as stream:

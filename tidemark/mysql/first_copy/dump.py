@@ -9,19 +9,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tidemark.errors import SourceError, TidemarkError
 from tidemark.mysql import process
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidPosition
+from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session
-from tidemark.mysql.source.base import Source, connect, open_session
+from tidemark.mysql.source.base import Source
+from tidemark.mysql.source.connect import connect, open_session
 from tidemark.mysql.source.login import mariadb_encryption, source_login
 from tidemark.progress import Progress, ProgressCallback
-
-if TYPE_CHECKING:
-    from tidemark.mysql.server.private import PrivateServer
 
 _CHUNK = 1 << 20
 _REPORT = 0.25
@@ -42,7 +40,7 @@ _RIGHTS = (
 )
 
 
-def first_copy(server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
+def copy(server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
     """Leaves the server running on a copy of the source; gives the position of the copy."""
     with connect(endpoint, server.flavour.name) as source:
         source.check_fit()

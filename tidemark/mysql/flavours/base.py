@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from tidemark.mysql.data_folder.selection import Selection
 from tidemark.mysql.endpoint import Endpoint
@@ -13,10 +13,6 @@ from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import OptionValues, ServerOptions
 from tidemark.mysql.session import Session
-from tidemark.progress import ProgressCallback
-
-if TYPE_CHECKING:
-    from tidemark.mysql.server.private import PrivateServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +128,6 @@ class Flavour(Protocol):
 
     def read_binlog_command(self, login: Path, name: str) -> list[str]:
         """Prints the first event of a source's binary log; ``login`` is an option file. Raises ``ProgramMissing``."""
-        ...
-
-    # The first copy
-
-    def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
-        """Copies the source into the running private server; gives the position that the copy is at."""
         ...
 
 

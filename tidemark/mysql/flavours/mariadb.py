@@ -11,17 +11,14 @@ from tidemark.errors import ProgramMissing
 from tidemark.mysql.data_folder.selection import Selection, select
 from tidemark.mysql.data_folder.start_command import start_line
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.first_copy import dump
 from tidemark.mysql.flavours.base import ReplicaStatus
 from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.gtid import GtidPosition
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import OptionValues, ServerOptions
-from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session
 from tidemark.mysql.source.login import mariadb_encryption
 from tidemark.mysql.versions import check_can_open, mariadb_needs, parse_version
-from tidemark.progress import ProgressCallback
 
 OLDEST_VERSION = (10, 6, 0)
 
@@ -187,6 +184,3 @@ class MariaDB:
             "--stop-position=5",
             name,
         ]
-
-    def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
-        return dump.first_copy(server, endpoint, progress)

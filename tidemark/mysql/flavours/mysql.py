@@ -10,17 +10,14 @@ from tidemark.errors import ProgramMissing, ServerError
 from tidemark.mysql.data_folder.selection import Selection, select
 from tidemark.mysql.data_folder.start_command import start_line
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.first_copy import clone
 from tidemark.mysql.flavours.base import ReplicaStatus
 from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.gtid import GtidSet
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import OptionValues, ServerOptions
-from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session
 from tidemark.mysql.source.login import mysql_encryption
 from tidemark.mysql.versions import check_can_open, mysql_needs, parse_version
-from tidemark.progress import ProgressCallback
 
 OLDEST_VERSION = (8, 0, 26)
 """Older ones lack the statements that are used here."""
@@ -217,9 +214,6 @@ class MySQL:
             "--stop-position=5",
             name,
         ]
-
-    def first_copy(self, server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) -> str:
-        return clone.first_copy(server, endpoint, progress)
 
 
 def redo_log_enabled(session: Session) -> bool | None:

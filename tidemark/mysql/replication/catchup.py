@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from tidemark.errors import (
     BinlogsPurged,
@@ -20,12 +19,10 @@ from tidemark.errors import (
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavours.base import Flavour, ReplicaStatus
 from tidemark.mysql.replication import errors
+from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session
-from tidemark.mysql.source.base import connect
+from tidemark.mysql.source.connect import connect
 from tidemark.progress import Guard, Progress, ProgressCallback, always
-
-if TYPE_CHECKING:
-    from tidemark.mysql.server.private import PrivateServer
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from tidemark.errors import (
     TidemarkError,
 )
 from tidemark.mysql.flavours.base import ReplicaStatus
-from tidemark.mysql.source.base import DENIED
+from tidemark.mysql.source.connect import DENIED
 
 _FATAL_READ = frozenset({1236, 13114})
 _PURGED_WORDS = ("purged", "missing transactions", "could not find", "Could not find")

@@ -7,8 +7,7 @@ import secrets as randomness
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -26,17 +25,14 @@ from tidemark.errors import (
     TidemarkError,
 )
 from tidemark.mysql import process
-from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavours.base import Flavour, account_statements
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import SHARED_OPTIONS, ServerOptions, new_server_id, option_file, write_private
-from tidemark.mysql.replication import catchup
-from tidemark.mysql.replication.catchup import Catchup
 from tidemark.mysql.server import state
 from tidemark.mysql.server.error_log import ErrorLog
 from tidemark.mysql.server.state import ServerRecord
 from tidemark.mysql.session import LOST, Session
-from tidemark.progress import Guard, Progress, ProgressCallback, always
+from tidemark.progress import Progress, ProgressCallback
 
 State = Literal["absent", "cold", "running", "void"]
 
@@ -201,7 +197,7 @@ class PrivateServer:
                 time.sleep(_POLL)
         self.layout.init.unlink(missing_ok=True)
 
-    # Positions and replication
+    # Positions
 
     def position(self) -> str:
         """The exact position that the running server has replicated to; normalised."""
@@ -211,31 +207,6 @@ class PrivateServer:
         """Sees to it that the server stands at this position; one that has already replicated further is left alone.
         Raises ``ServerError`` when that cannot be."""
         self.flavour.set_position(self.session(), position)
-
-    def first_copy(self, endpoint: Endpoint, progress: ProgressCallback) -> str:
-        """Copies the source as a whole and leaves the server running on it; gives the position that the copy is at."""
-        return self.flavour.first_copy(self, endpoint, progress)
-
-    def replicate_until(
-        self,
-        endpoint_now: Callable[[], Endpoint],
-        checkpoint: str,
-        *,
-        stall_timeout: float,
-        progress: ProgressCallback,
-        since: datetime | None = None,
-        guard: Guard = always,
-    ) -> Catchup:
-        """Replicates exactly up to the checkpoint; see ``replication.replicate_until``."""
-        return catchup.replicate_until(
-            self,
-            endpoint_now,
-            checkpoint,
-            stall_timeout=stall_timeout,
-            progress=progress,
-            since=since,
-            guard=guard,
-        )
 
     # Statements
 

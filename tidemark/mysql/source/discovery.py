@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from tidemark.errors import PrimaryUnclear, SourceDenied, SourceUnfit, SourceUnreachable, TidemarkError
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.source.base import Source, connect
+from tidemark.mysql.source.base import Source
+from tidemark.mysql.source.connect import connect
 
 Answer = TypeVar("Answer")
 
