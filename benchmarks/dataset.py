@@ -19,9 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.primary import Flavour, Primary
-from tidemark.mysql.data_folder.selection import select
-from tidemark.mysql.flavours.mariadb import LEFT_OUT as MARIADB_LEFT_OUT
-from tidemark.mysql.flavours.mysql import LEFT_OUT as MYSQL_LEFT_OUT
+from tidemark.mysql.data_folder.selection import select_files
 
 ROWS = 1_000_000
 """Rows of each of the eight tables; a million make a file of about 255 MB."""
@@ -144,5 +142,5 @@ def sysbench(server: Primary, test: str, command: str, **options: object) -> str
 
 def content(folder: Path) -> tuple[list[str], list[str]]:
     """Files and folders of a data folder, relative to it: what a backup holds."""
-    found = select(folder, MYSQL_LEFT_OUT if (folder / "mysql.ibd").exists() else MARIADB_LEFT_OUT)
+    found = select_files(folder, "mysql" if (folder / "mysql.ibd").exists() else "mariadb")
     return list(found.files), list(found.directories)

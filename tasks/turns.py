@@ -17,7 +17,7 @@ from tidemark.fleet import turns
 from tidemark.fleet.turns import Waiting
 from tidemark.queue import admission, messages, parked
 from tidemark.queue.messages import BACKUP, SHARED_QUEUE
-from tidemark.steps import warm_folders
+from tidemark.steps.warm_folders import WarmFolders
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def turn(task: FleetTask, shard: str) -> Iterator[None]:
         if not others and not settings.fleet.bounded:
             yield
             return
-        held = warm_folders.held(settings)  # before: while one node chooses, all others wait
+        held = WarmFolders.of(settings).held()  # before: while one node chooses, all others wait
         with turns.choosing(client):
             _choose(task, client, channel, settings, shard, priority if others else 0, held)
             yield

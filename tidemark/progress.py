@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from tidemark.disk import megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,16 @@ Guard = Callable[[], None]
 
 def always() -> None:
     """The guard of work that nobody ends."""
+
+
+def showing_rate(rate: int | None, key: str, progress: ProgressCallback) -> ProgressCallback:
+    """Says what slows work down on purpose, so that nobody looks for another reason. ``rate`` is in bytes per second,
+    None for none; ``key`` names its setting."""
+    if rate is None:
+        return progress
+
+    def tell(moment: Progress) -> None:
+        said = f"at most {megabytes(rate)}/s ({key})"
+        progress(dataclasses.replace(moment, detail=f"{moment.detail}, {said}" if moment.detail else said))
+
+    return tell

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from tidemark import mysql
 from tidemark.config import RepositorySettings, Settings, ShardSettings
-from tidemark.disk import megabytes
 from tidemark.mysql.server import buffer_pool
-from tidemark.progress import Progress, ProgressCallback
 from tidemark.repository import Keyring, KeySource, Limits, RateLimit, Repository, RetentionPolicy
 from tidemark.storage import Store, StoreOptions, open_store
 
@@ -83,16 +79,3 @@ def upload_limits(settings: Settings) -> Limits:
 
 def _limits(settings: Settings, rate: int | None) -> Limits:
     return Limits(RateLimit(rate), settings.node.stall_timeout.total_seconds())
-
-
-def showing_rate(limits: Limits, key: str, progress: ProgressCallback) -> ProgressCallback:
-    """Says what slows the work down on purpose, so that nobody looks for another reason; ``key`` names the setting."""
-    rate = limits.rate.rate
-    if rate is None:
-        return progress
-
-    def tell(moment: Progress) -> None:
-        said = f"at most {megabytes(rate)}/s ({key})"
-        progress(dataclasses.replace(moment, detail=f"{moment.detail}, {said}" if moment.detail else said))
-
-    return tell

@@ -64,7 +64,7 @@ def place(primary: Primary, tmp_path: Path) -> Iterator[Home]:
 
 def copy_selected(place: Home, target: Path) -> Path:
     """What an upload and a restore would make of the data folder."""
-    selection = place.flavour.select_files(place.folder / "data")
+    selection = mysql.select_files(place.folder / "data", place.flavour.name)
     target.mkdir(mode=0o700)
     for name in selection.directories:
         (target / name).mkdir()

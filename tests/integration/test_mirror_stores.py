@@ -29,15 +29,16 @@ def test_a_folder_is_mirrored_to_a_bucket_and_restored_from_it(tmp_path: Path, m
         project.add(SHARD, port=1, user="nobody", password="none")
         project.add_mirror("s3://mirror/second", endpoint_url=server.url, region="us-east-1")
         key = MasterKey.load(tmp_path / "master.key")
-        shard = Repository.open(FileStore(project.repository), key, create=True).shard(SHARD)
+        repository = Repository.open(FileStore(project.repository), key, create=True)
+        shard = repository.shard(SHARD)
         write_folder(tmp_path / "data", content)
         upload(shard, tmp_path / "data")
         settings = project.settings()
 
         assert mirror.look(settings, SHARD)[0].missing == 1
-        done = mirror.run_all(settings, SHARD)[0]
+        done = mirror.run_all(settings, repository, SHARD)[0]
         assert (done.copied, done.missing, done.error) == ((1,), 0, "")
-        again = mirror.run_all(settings, SHARD)[0]
+        again = mirror.run_all(settings, repository, SHARD)[0]
         assert (again.bytes, again.error) == (0, "")
 
         project.repository.rename(tmp_path / "lost")

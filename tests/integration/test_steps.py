@@ -18,12 +18,13 @@ from sandbox.workload import fill
 from tests.support.needs import need_flavour
 from tests.support.project import Project
 from tests.support.stock import stock_server
-from tidemark import steps, wiring
+from tidemark import steps
 from tidemark.errors import BackupConflict, LeaseLost, RunError
 from tidemark.progress import Progress
 from tidemark.recovery import restore
 from tidemark.results import StepResult
-from tidemark.steps import Run, tools
+from tidemark.steps import Run
+from tidemark.steps.tools import ServerTools
 
 pytestmark = pytest.mark.integration
 
@@ -96,8 +97,8 @@ def test_a_step_leaves_no_session_open_on_the_server_that_goes_on(project: Proje
     restored = steps.restore.run(run)
     steps.catchup.run(run)
 
-    flavour = wiring.find_flavour(run.settings, restored.flavour)
-    with tools.private_server(run, flavour, restored.variables) as server:
+    servers = ServerTools.open(run)
+    with servers.server(servers.flavour(restored.flavour), restored.variables) as server:
         listed = server.session().rows("SHOW PROCESSLIST")
     ours = [row for row in listed if row["User"].startswith("tidemark_")]
     assert len(ours) == 1, "a shutdown would wait two seconds for each of the others to leave"

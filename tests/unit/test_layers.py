@@ -21,7 +21,7 @@ TOOLS = GROUND | {"config", "storage", "repository", "mysql", "shards", "wiring"
 MAY_KNOW = {
     "__main__": {"cli"},
     "errors": set(),
-    "progress": set(),
+    "progress": {"disk"},
     "files": {"errors"},
     "direct_io": set(),
     "disk": {"errors", "files"},

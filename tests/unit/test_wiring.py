@@ -8,8 +8,7 @@ import pytest
 
 from tests.support.project import Project
 from tidemark import wiring
-from tidemark.progress import Progress
-from tidemark.repository import Limits, RateLimit
+from tidemark.progress import Progress, showing_rate
 
 pytestmark = pytest.mark.unit
 
@@ -21,8 +20,8 @@ def test_the_rate_is_shown(tmp_path: Path) -> None:
     seen: list[Progress] = []
     limits = wiring.restore_limits(project.settings())
 
-    wiring.showing_rate(limits, "restore_rate", seen.append)(Progress("restoring", 1, 2, "B"))
-    wiring.showing_rate(Limits(RateLimit(None)), "restore_rate", seen.append)(Progress("restoring", 2, 2, "B", "x"))
+    showing_rate(limits.rate.rate, "restore_rate", seen.append)(Progress("restoring", 1, 2, "B"))
+    showing_rate(None, "restore_rate", seen.append)(Progress("restoring", 2, 2, "B", "x"))
 
     assert limits.rate.rate == 50 << 20
     assert limits.stall_timeout == 9

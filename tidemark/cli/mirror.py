@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from tidemark import wiring
 from tidemark.cli.bars import StepBars
 from tidemark.cli.context import common_options, complete_shards, json_option, load_settings
 from tidemark.cli.output import facts, print_json, print_table, size
@@ -54,7 +55,7 @@ def _one(settings: Settings, name: str, dry_run: bool) -> tuple[MirrorResult, ..
     if dry_run:
         return mirroring.look(settings, name)
     with StepBars() as bars:
-        results = mirroring.run_all(settings, name, progress=bars.step(name))
+        results = mirroring.run_all(settings, wiring.open_repository(settings), name, progress=bars.step(name))
         bars.finish(name, sum(found.seconds for found in results), size(sum(found.bytes for found in results)))
     return results
 

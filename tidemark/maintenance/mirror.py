@@ -8,8 +8,8 @@ import logging
 from tidemark import wiring
 from tidemark.config import RepositorySettings, Settings
 from tidemark.errors import StorageError, TidemarkError
-from tidemark.progress import Progress, ProgressCallback, ignore
-from tidemark.repository import Level
+from tidemark.progress import Progress, ProgressCallback, ignore, showing_rate
+from tidemark.repository import Level, Repository
 from tidemark.results import MirrorResult
 
 log = logging.getLogger(__name__)
@@ -19,11 +19,16 @@ COPIES = 8
 
 
 def run(
-    settings: Settings, shard_name: str, place: RepositorySettings, *, progress: ProgressCallback = ignore
+    settings: Settings,
+    repository: Repository,
+    shard_name: str,
+    place: RepositorySettings,
+    *,
+    progress: ProgressCallback = ignore,
 ) -> MirrorResult:
-    """Copies what the mirror lacks of the shard and deletes what was pruned. Takes up what an earlier call left."""
+    """Copies what the mirror at ``place`` lacks of the shard in ``repository``, and deletes what was pruned there.
+    Takes up what an earlier call left."""
     store = wiring.find_store(place)
-    repository = wiring.open_repository(settings)
     repository.copy_keys(store)
     mirror = repository.mirror(store, shard_name)
 
@@ -33,7 +38,7 @@ def run(
     limits = wiring.upload_limits(settings)
     done = mirror.bring_level(
         threads=max(COPIES, settings.node.threads),
-        progress=wiring.showing_rate(limits, "upload_rate", tell),
+        progress=showing_rate(limits.rate.rate, "upload_rate", tell),
         limits=limits,
     )
     level = mirror.level()
@@ -48,12 +53,14 @@ def run(
     )
 
 
-def run_all(settings: Settings, shard_name: str, *, progress: ProgressCallback = ignore) -> tuple[MirrorResult, ...]:
+def run_all(
+    settings: Settings, repository: Repository, shard_name: str, *, progress: ProgressCallback = ignore
+) -> tuple[MirrorResult, ...]:
     """Every mirror in turn. One that fails is reported and keeps neither the others nor a backup from succeeding."""
     results = []
     for place in settings.mirrors:
         try:
-            results.append(run(settings, shard_name, place, progress=progress))
+            results.append(run(settings, repository, shard_name, place, progress=progress))
         except TidemarkError as error:
             log.warning("%s: the mirror %s could not be brought level: %s", shard_name, place.url, error)
             results.append(MirrorResult(url=place.url, error=str(error)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tidemark.errors import ServerError
 from tidemark.mysql.data_folder.at_rest import find_server, is_data_folder
-from tidemark.mysql.data_folder.selection import Selection
+from tidemark.mysql.data_folder.selection import Selection, select_files
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.first_copy.copy import copy_source
 from tidemark.mysql.flavours.base import Flavour
@@ -53,6 +53,7 @@ __all__ = [
     "measure_bridge",
     "replicate_until",
     "review_rights",
+    "select_files",
 ]
 
 

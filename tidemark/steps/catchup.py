@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 
-from tidemark import mysql, wiring
+from tidemark import mysql
 from tidemark.errors import DataFolderVoid
 from tidemark.progress import Guard, ProgressCallback, always, ignore
 from tidemark.results import CatchupResult, RestoreResult
-from tidemark.steps import bounds, bridges, restore, sources, tools
+from tidemark.steps import bounds, bridges, restore, sources
 from tidemark.steps.run import Run
+from tidemark.steps.tools import ServerTools
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,9 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
     if restored.skipped:
         return CatchupResult(run=run.id, shard=run.shard.name, skipped=restored.skipped)
     guard()
-    flavour = wiring.find_flavour(run.settings, restored.flavour)
-    with tools.private_server(run, flavour, restored.variables, restored.bytes) as server:
+    servers = ServerTools.open(run)
+    flavour = servers.flavour(restored.flavour)
+    with servers.server(flavour, restored.variables, restored.bytes) as server:
         if restored.first_backup == "empty":
             server.start(progress)
             position = server.position()
@@ -70,7 +72,7 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
             stall_timeout=run.shard.stall_timeout.total_seconds(),
             progress=progress,
             since=restored.position_at,
-            guard=bounds.DiskWatch(run.settings, f"{run.shard.name}: the catch-up", guard),
+            guard=bounds.DiskWatch(servers.disk, f"{run.shard.name}: the catch-up", guard),
         )
     log.info("%s: caught up %d transactions to %s", run.shard.name, caught.transactions, checkpoint)
     headroom, warning = bridges.judge(run, bridge, restored.position_at, str(found.endpoint))

@@ -7,11 +7,10 @@ from tidemark.repository import History
 from tidemark.steps.run import Known, Run, Seen
 
 
-def check(run: Run, history: History, seen: Seen | None = None) -> None:
-    """``ChainBroken`` when a backup that this node, or somebody else (``seen``), remembers as the newest has vanished
-    without a newer one, or another one stands under its number. Older ones may go: that is pruning. A repository
-    without any backup is the first-backup policy's matter."""
-    known = Known(run.settings, run.shard.name)
+def check(run: Run, history: History, known: Known, seen: Seen | None = None) -> None:
+    """``ChainBroken`` when the backup that is remembered as the newest has vanished without a newer one, or another
+    one stands under its number. ``known`` is what this node remembers, ``seen`` what somebody else does. Older ones may
+    go: that is pruning. A repository without any backup is the first-backup policy's matter."""
     if here := known.seen():
         _check(run, history, here, "this node", f"remove {known.path}")
     if seen:

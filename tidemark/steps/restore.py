@@ -6,7 +6,7 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 
-from tidemark import mysql, wiring
+from tidemark import mysql
 from tidemark.errors import (
     BinlogsPurged,
     Damaged,
@@ -17,11 +17,12 @@ from tidemark.errors import (
     SourceUnfit,
     TidemarkError,
 )
-from tidemark.progress import Guard, ProgressCallback, always, ignore
-from tidemark.repository import Backup, History, ShardRepository
+from tidemark.progress import Guard, ProgressCallback, always, ignore, showing_rate
+from tidemark.repository import Backup, History
 from tidemark.results import CatchupResult, RestoreResult, StopResult
-from tidemark.steps import bounds, chain_check, sources, tools, warm_folders
-from tidemark.steps.run import Known, Run, Seen
+from tidemark.steps import bounds, chain_check, sources
+from tidemark.steps.run import Run, Seen
+from tidemark.steps.tools import RestoreTools, ServerTools
 
 log = logging.getLogger(__name__)
 
@@ -44,26 +45,26 @@ def run(
         return done
     began = time.monotonic()
     guard()
-    backups = tools.shard_backups(run)
-    history = backups.history()
-    chain_check.check(run, history, seen)
+    opened = RestoreTools.open(run)
+    history = opened.backups.history()
+    chain_check.check(run, history, opened.known, seen)
     newest = history.backups[-1] if history.backups else None
     if newest and not run.on_disk.force and (reason := _too_young(newest, run.settings.cycle.min_interval)):
         result = RestoreResult(run=run.id, shard=run.shard.name, skipped=f"{run.shard.name}: {reason}")
     elif newest and run.on_disk.first_backup in START_ANEW:
         log.warning("%s: starting anew, as asked for; backup %d is not used", run.shard.name, newest.number)
         passed = tuple(number for number in history.unreadable if number > newest.number)
-        result = _first(run, progress, guard).model_copy(update={"newest": newest.number, "unreadable": passed})
+        result = _first(run, opened, progress, guard).model_copy(update={"newest": newest.number, "unreadable": passed})
     elif newest:
-        result = _from_newest_sound(run, backups, history, progress, guard)
-        Known(run.settings, run.shard.name).remember(Seen(newest.number, newest.digest))
+        result = _from_newest_sound(run, opened, history, progress, guard)
+        opened.known.remember(Seen(newest.number, newest.digest))
     elif history.unreadable:
         raise Damaged(
             f"{run.shard.name}: no backup of it can be read: {'; '.join(history.unreadable.values())}",
             "verify the mirrors (tidemark verify --from 2), and make one of them the first repository",
         )
     else:
-        result = _first(run, progress, guard)
+        result = _first(run, opened, progress, guard)
     seconds = round(time.monotonic() - began, 3)
     return run.record(result.model_copy(update={"seconds": seconds, "started_at": run.on_disk.started_at}))
 
@@ -94,7 +95,7 @@ def _short(span: timedelta) -> str:
 
 
 def _from_newest_sound(
-    run: Run, backups: ShardRepository, history: History, progress: ProgressCallback, guard: Guard
+    run: Run, opened: RestoreTools, history: History, progress: ProgressCallback, guard: Guard
 ) -> RestoreResult:
     """One damaged backup must not end all backups: the next one is made from the newest that can be restored."""
     newest = history.backups[-1]
@@ -105,7 +106,7 @@ def _from_newest_sound(
     first: Damaged | ObjectMissing | None = None
     for backup in reversed(history.backups):
         try:
-            result = _from_backup(run, backups, backup, progress, guard)
+            result = _from_backup(run, opened, backup, progress, guard)
         except (Damaged, ObjectMissing) as error:
             first = first or error
             damaged[backup.number] = error.message
@@ -122,23 +123,25 @@ def _from_newest_sound(
 
 
 def _from_backup(
-    run: Run, backups: ShardRepository, newest: Backup, progress: ProgressCallback, guard: Guard
+    run: Run, opened: RestoreTools, newest: Backup, progress: ProgressCallback, guard: Guard
 ) -> RestoreResult:
-    flavour = wiring.find_flavour(run.settings, newest.flavour)
+    disk, limits = opened.servers.disk, opened.limits
+    flavour = opened.servers.flavour(newest.flavour)
     flavour.check_can_open(newest.server_version)
     _ask_source(run, newest)
-    server = tools.private_server(run, flavour, newest.variables)
+    server = opened.servers.server(flavour, newest.variables)
     server.kill()  # a step that comes again may find the server of a later one
-    had = None if server.data.exists() else warm_folders.take(run, server.data)
-    bounds.check_room(run, backups.needed_bytes(newest), f"{run.shard.name}: backup {newest.number}")
-    limits = wiring.restore_limits(run.settings)
-    restored = backups.restore(
+    had = None if run.data.exists() else disk.warm.take(run.shard.name, run.data)
+    needed = opened.backups.needed_bytes(newest)
+    room = bounds.catchup_room(run.shard, needed)
+    disk.check_room(run.data, needed, room, f"{run.shard.name}: backup {newest.number}")
+    restored = opened.backups.restore(
         newest,
-        server.data,
+        run.data,
         threads=run.settings.node.threads,
-        progress=wiring.showing_rate(limits, "restore_rate", progress),
-        reuse=server.data.exists(),
-        guard=bounds.DiskWatch(run.settings, f"{run.shard.name}: the restore of backup {newest.number}", guard),
+        progress=showing_rate(limits.rate.rate, "restore_rate", progress),
+        reuse=run.data.exists(),
+        guard=bounds.DiskWatch(disk, f"{run.shard.name}: the restore of backup {newest.number}", guard),
         limits=limits,
     )
     server.mark_cold()
@@ -170,10 +173,10 @@ def _ask_source(run: Run, backup: Backup) -> None:
         log.warning("%s: its source cannot be asked yet: %s", run.shard.name, error.message)
 
 
-def _first(run: Run, progress: ProgressCallback, guard: Guard) -> RestoreResult:
+def _first(run: Run, opened: RestoreTools, progress: ProgressCallback, guard: Guard) -> RestoreResult:
     """There is no backup yet: what the operator said for this run counts before the configuration."""
     policy = run.on_disk.first_backup or run.shard.first_backup
-    known = Known(run.settings, run.shard.name).newest()
+    known = opened.known.newest()
     if policy == "refuse" or (known is not None and run.on_disk.first_backup is None):
         seen = f", though this node knows of backup {known}" if known is not None else ""
         raise NoBackup(
@@ -183,23 +186,23 @@ def _first(run: Run, progress: ProgressCallback, guard: Guard) -> RestoreResult:
         )
     log.info("%s: no backup yet; making the first one by %s", run.shard.name, policy)
     if policy == "empty":
-        return _empty(run, progress)
+        return _empty(run, opened.servers, progress)
     source_endpoint = sources.find(run.shard, run.config_path).endpoint
     asked_at = datetime.now(UTC)
     with mysql.connect(source_endpoint, flavour=run.shard.flavour) as source:
         source.check_fit()
         if policy == "replay":
             source.check_replayable()
-        flavour = wiring.find_flavour(run.settings, source.flavour)
+        flavour = opened.servers.flavour(source.flavour)
         flavour.check_can_open(source.version)
         variables = source.variables()
     position = ""
-    with tools.private_server(run, flavour, variables) as server:
+    with opened.servers.server(flavour, variables) as server:
         server.clear()  # half a copy is worth nothing
         server.initialise(progress)
         if policy == "clone":
             server.start(progress)
-            watch = bounds.DiskWatch(run.settings, f"{run.shard.name}: the first copy", guard)
+            watch = bounds.DiskWatch(opened.servers.disk, f"{run.shard.name}: the first copy", guard)
             position = mysql.copy_source(server, source_endpoint, watch.watching(progress))
     return RestoreResult(
         run=run.id,
@@ -212,7 +215,7 @@ def _first(run: Run, progress: ProgressCallback, guard: Guard) -> RestoreResult:
     )
 
 
-def _empty(run: Run, progress: ProgressCallback) -> RestoreResult:
+def _empty(run: Run, servers: ServerTools, progress: ProgressCallback) -> RestoreResult:
     """A new shard: an empty server and the operator's statements. It must not shadow data that is already there."""
     if run.shard.init_sql_file is None or run.shard.flavour == "auto":
         raise NoBackup(
@@ -231,8 +234,8 @@ def _empty(run: Run, progress: ProgressCallback) -> RestoreResult:
             f'{run.shard.name}: first_backup is "empty", but its primary is already at {position}',
             'use first_backup = "clone", or "replay" while it still has its binary logs from the start',
         )
-    flavour = wiring.find_flavour(run.settings, run.shard.flavour)
-    with tools.private_server(run, flavour, {}) as server:
+    flavour = servers.flavour(run.shard.flavour)
+    with servers.server(flavour, {}) as server:
         server.clear()
         server.initialise(progress)
         server.start(progress)

@@ -59,6 +59,11 @@ class Run:
     def id(self) -> str:
         return self.on_disk.run_id
 
+    @property
+    def data(self) -> Path:
+        """The data folder of the run's private server."""
+        return self.folder / "data"
+
     @classmethod
     def create(
         cls,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from tidemark import mysql, wiring
+from tidemark import mysql
 from tidemark.errors import DataFolderVoid
 from tidemark.progress import Guard, ProgressCallback, always, ignore
 from tidemark.results import CatchupResult, RestoreResult, StopResult
-from tidemark.steps import bounds, catchup, restore, tools
+from tidemark.steps import bounds, catchup, restore
 from tidemark.steps.run import Run
+from tidemark.steps.tools import ServerTools
 
 
 def run(run: Run, *, progress: ProgressCallback = ignore, guard: Guard = always) -> StopResult:
@@ -34,9 +35,10 @@ def _stop(run: Run, progress: ProgressCallback, guard: Guard) -> StopResult:
     if caught.skipped:
         return StopResult(run=run.id, shard=run.shard.name, skipped=caught.skipped)
     guard()
-    flavour = wiring.find_flavour(run.settings, restored.flavour)
-    watch = bounds.DiskWatch(run.settings, f"{run.shard.name}: the stop", always, most=bounds.JOURNAL_ROOM)
-    with tools.private_server(run, flavour, restored.variables, restored.bytes) as server:
+    servers = ServerTools.open(run)
+    flavour = servers.flavour(restored.flavour)
+    watch = bounds.DiskWatch(servers.disk, f"{run.shard.name}: the stop", always, most=bounds.JOURNAL_ROOM)
+    with servers.server(flavour, restored.variables, restored.bytes) as server:
         server.start(progress)  # adopts the running one; starts it again when it was stopped but that was not recorded
         with watch.beside(lambda: mysql.kill_leftover(run.folder)):
             tolerated = server.execute_all(

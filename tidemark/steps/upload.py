@@ -6,15 +6,16 @@ import logging
 import time
 from datetime import UTC, datetime
 
-from tidemark import wiring
+from tidemark import mysql
 from tidemark.errors import BackupConflict, TidemarkError
 from tidemark.maintenance import mirror
 from tidemark.page_inspector import PageInspector
-from tidemark.progress import Guard, ProgressCallback, always, ignore
-from tidemark.repository import Backup, Facts, Limits, ShardRepository
+from tidemark.progress import Guard, ProgressCallback, always, ignore, showing_rate
+from tidemark.repository import Backup, Facts
 from tidemark.results import CatchupResult, RestoreResult, StopResult, UploadResult
-from tidemark.steps import bounds, tools, warm_folders
-from tidemark.steps.run import Known, Run, Seen
+from tidemark.steps import bounds
+from tidemark.steps.run import Run, Seen
+from tidemark.steps.tools import UploadTools
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,11 @@ def run(
         result = UploadResult(run=run.id, shard=run.shard.name, skipped=stopped.skipped)
     else:
         guard()
-        backups = tools.shard_backups(run)
-        limits = wiring.upload_limits(run.settings)
-        backup = _commit(run, backups, wiring.showing_rate(limits, "upload_rate", progress), guard, limits)
-        Known(run.settings, run.shard.name).remember(Seen(backup.number, backup.digest))
-        pruned, prune_error = _prune(run, backups, living_runs - {run.id}, guard)  # ours is complete
-        mirrors = mirror.run_all(run.settings, run.shard.name, progress=progress)
+        opened = UploadTools.open(run)
+        backup = _commit(run, opened, showing_rate(opened.limits.rate.rate, "upload_rate", progress), guard)
+        opened.known.remember(Seen(backup.number, backup.digest))
+        pruned, prune_error = _prune(run, opened, living_runs - {run.id}, guard)  # ours is complete
+        mirrors = mirror.run_all(run.settings, opened.repository, run.shard.name, progress=progress)
         result = UploadResult(
             run=run.id,
             shard=run.shard.name,
@@ -53,21 +53,20 @@ def run(
             finished_at=backup.finished_at,
             bytes=backup.bytes,
             stored_bytes=backup.stored_bytes,
-            throttled_seconds=limits.rate.waited,
+            throttled_seconds=opened.limits.rate.waited,
             pruned=pruned,
             prune_error=prune_error,
             mirrors=mirrors,
         )
     run.record(result := result.model_copy(update={"seconds": round(time.monotonic() - began, 3)}))
     if result.number is not None:
-        warm_folders.keep(run, run.folder / "data", result.number)
+        opened.disk.warm.keep(run.shard.name, run.data, result.number)
     return result
 
 
-def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guard: Guard, limits: Limits) -> Backup:
+def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Guard) -> Backup:
     restored, caught, stopped = run.expect(RestoreResult), run.expect(CatchupResult), run.expect(StopResult)
-    flavour = wiring.find_flavour(run.settings, restored.flavour)
-    server = tools.private_server(run, flavour, restored.variables)
+    backups = opened.backups
     newest = backups.newest(passing_over=restored.unreadable)
     if newest and newest.run_id == run.id:
         return newest  # committed by an earlier delivery of this step
@@ -76,10 +75,10 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
             f"{run.shard.name}: another run has committed backup {newest.number if newest else '?'} meanwhile",
             "nothing is lost; the next cycle starts from that backup",
         )
-    selection = flavour.select_files(server.data)
+    selection = mysql.select_files(run.data, restored.flavour)
     facts = Facts(
-        flavour=flavour.name,
-        server_version=flavour.server_version,
+        flavour=restored.flavour,
+        server_version=caught.server_version,
         checkpoint=caught.checkpoint,
         position=stopped.position,
         restored_from=restored.backup,
@@ -88,7 +87,7 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
         variables=restored.variables,
     )
     return backups.upload(
-        server.data,
+        run.data,
         selection.files,
         selection.directories,
         facts,
@@ -100,22 +99,19 @@ def _commit(run: Run, backups: ShardRepository, progress: ProgressCallback, guar
         pack_size=run.settings.repository.pack_size,
         block_size=run.settings.repository.block_size,
         progress=progress,
-        guard=bounds.DiskWatch(run.settings, f"{run.shard.name}: the upload", guard, most=bounds.JOURNAL_ROOM),
-        limits=limits,
+        guard=bounds.DiskWatch(opened.disk, f"{run.shard.name}: the upload", guard, most=bounds.JOURNAL_ROOM),
+        limits=opened.limits,
         base=backups.backup(restored.backup) if restored.newest and restored.backup else None,
         unreadable=restored.unreadable,
         inspector=PageInspector.of(restored.variables),
     )
 
 
-def _prune(
-    run: Run, backups: ShardRepository, living_runs: frozenset[str], guard: Guard
-) -> tuple[tuple[int, ...], str]:
+def _prune(run: Run, opened: UploadTools, living_runs: frozenset[str], guard: Guard) -> tuple[tuple[int, ...], str]:
     """Pruning that fails does not undo a backup that is complete: it is reported and tried again next time."""
-    policy = wiring.retention_policy(run.settings, run.shard)
     try:
         guard()
-        pruned = backups.prune(policy, now=datetime.now(UTC), living_runs=living_runs)
+        pruned = opened.backups.prune(opened.retention, now=datetime.now(UTC), living_runs=living_runs)
     except TidemarkError as error:
         log.warning("%s: pruning failed: %s", run.shard.name, error)
         return (), str(error)

@@ -13,6 +13,7 @@ from tidemark import steps
 from tidemark.errors import DiskFull, LeaseLost
 from tidemark.progress import Progress
 from tidemark.steps import Run, bounds
+from tidemark.steps.bounds import ScratchDisk
 
 pytestmark = pytest.mark.unit
 
@@ -31,6 +32,11 @@ def run_of(project: Project) -> Run:
     return Run.create(project.settings(), project.path, SHARD)
 
 
+def check_room(project: Project, run: Run, needed: int) -> None:
+    room = bounds.catchup_room(run.shard, needed)
+    ScratchDisk.of(project.settings()).check_room(run.data, needed, room, "backup 7")
+
+
 def set_free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """A disk with so many bytes free; all else as it is."""
     real = os.statvfs
@@ -46,7 +52,10 @@ def set_free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 def test_work_that_asks_no_guard_is_ended_when_the_disk_is_full(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended, watch = threading.Event(), bounds.DiskWatch(project.settings(), "the stop", lambda: None, most=16 * MB)
+    ended, watch = (
+        threading.Event(),
+        bounds.DiskWatch(ScratchDisk.of(project.settings()), "the stop", lambda: None, most=16 * MB),
+    )
     set_free(monkeypatch, 15 * MB)
 
     def work() -> None:
@@ -63,7 +72,7 @@ def test_work_that_asks_no_guard_is_ended_when_the_disk_is_full(
 def test_with_room_on_the_disk_work_that_fails_fails_by_itself(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch = bounds.DiskWatch(project.settings(), "the stop", lambda: None, most=16 * MB)
+    watch = bounds.DiskWatch(ScratchDisk.of(project.settings()), "the stop", lambda: None, most=16 * MB)
     set_free(monkeypatch, 17 * MB)
 
     with pytest.raises(ConnectionError), watch.beside(lambda: pytest.fail("nothing is to be ended")):
@@ -75,10 +84,10 @@ def test_a_restore_needs_room_for_the_backup_the_catchup_and_what_stays_free(
 ) -> None:
     run = run_of(project)
     set_free(monkeypatch, 350 * MB)
-    bounds.check_room(run, 200 * MB, "backup 7")
+    check_room(project, run, 200 * MB)
 
     with pytest.raises(DiskFull) as caught:
-        bounds.check_room(run, 201 * MB, "backup 7")
+        check_room(project, run, 201 * MB)
 
     assert "backup 7 takes 201.0 MB" in caught.value.message
     assert "50.0 MB (catchup_room)" in caught.value.message
@@ -94,7 +103,7 @@ def test_what_an_earlier_attempt_has_restored_is_not_needed_again(
     (run.folder / "data" / "t.ibd").write_bytes(b"x" * 2 * MB)
     set_free(monkeypatch, 349 * MB)
 
-    bounds.check_room(run, 200 * MB, "backup 7")
+    check_room(project, run, 200 * MB)
 
 
 def test_without_a_word_of_the_operators_a_catchup_gets_a_tenth(project: Project) -> None:
@@ -109,12 +118,12 @@ def test_without_a_word_of_the_operators_a_catchup_gets_a_tenth(project: Project
 def test_a_step_stops_before_it_fills_the_disk(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Progress] = []
     set_free(monkeypatch, 100 * MB)
-    watch = bounds.DiskWatch(project.settings(), "commerce/-80: the catch-up", steps.always)
+    watch = bounds.DiskWatch(ScratchDisk.of(project.settings()), "commerce/-80: the catch-up", steps.always)
     watch()
     set_free(monkeypatch, 100 * MB - 1)
     watch()  # it has looked less than a second ago
 
-    late = bounds.DiskWatch(project.settings(), "commerce/-80: the catch-up", steps.always)
+    late = bounds.DiskWatch(ScratchDisk.of(project.settings()), "commerce/-80: the catch-up", steps.always)
     with pytest.raises(DiskFull, match=r"commerce/-80: the catch-up: stopped.*100\.0 MB left"):
         late()
     with pytest.raises(DiskFull):
@@ -125,7 +134,7 @@ def test_a_step_stops_before_it_fills_the_disk(project: Project, monkeypatch: py
 def test_an_upload_that_needs_nearly_nothing_goes_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     set_free(monkeypatch, bounds.JOURNAL_ROOM)
 
-    bounds.DiskWatch(project.settings(), "the upload", steps.always, most=bounds.JOURNAL_ROOM)()
+    bounds.DiskWatch(ScratchDisk.of(project.settings()), "the upload", steps.always, most=bounds.JOURNAL_ROOM)()
 
 
 def test_the_lease_is_asked_first_and_no_min_free_looks_at_no_disk(
@@ -136,6 +145,6 @@ def test_the_lease_is_asked_first_and_no_min_free_looks_at_no_disk(
 
     set_free(monkeypatch, 0)
     with pytest.raises(LeaseLost):
-        bounds.DiskWatch(project.settings(), "the restore", lost)()
+        bounds.DiskWatch(ScratchDisk.of(project.settings()), "the restore", lost)()
     project.set("node", min_free=0)
-    bounds.DiskWatch(project.settings(), "the restore", steps.always)()
+    bounds.DiskWatch(ScratchDisk.of(project.settings()), "the restore", steps.always)()

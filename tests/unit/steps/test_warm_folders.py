@@ -8,7 +8,9 @@ import pytest
 
 from tests.support.project import Project
 from tidemark.mysql.server import buffer_pool
-from tidemark.steps import Run, bounds, warm_folders
+from tidemark.steps import Run, bounds
+from tidemark.steps.bounds import ScratchDisk
+from tidemark.steps.warm_folders import WarmFolders
 
 pytestmark = pytest.mark.unit
 
@@ -36,12 +38,21 @@ def make_data(run: Run, text: str) -> Path:
 
 def keep(project: Project, shard: str, backup: int) -> Run:
     run = new_run(project, shard)
-    assert warm_folders.keep(run, make_data(run, f"{shard} {backup}"), backup)
+    assert warm(project).keep(shard, make_data(run, f"{shard} {backup}"), backup)
     return run
 
 
+def warm(project: Project) -> WarmFolders:
+    return WarmFolders.of(project.settings())
+
+
+def check_room(project: Project, run: Run, needed: int) -> None:
+    room = bounds.catchup_room(run.shard, needed)
+    ScratchDisk.of(project.settings()).check_room(run.data, needed, room, "backup 7")
+
+
 def shards(project: Project) -> list[tuple[str, int]]:
-    return [(found.shard, found.backup) for found in warm_folders.all_kept(project.settings())]
+    return [(found.shard, found.backup) for found in warm(project).all_kept()]
 
 
 def test_a_kept_folder_is_taken_once(project: Project) -> None:
@@ -49,24 +60,24 @@ def test_a_kept_folder_is_taken_once(project: Project) -> None:
     assert not (before.folder / "data").exists()
     run, rival = new_run(project), new_run(project)
 
-    assert warm_folders.take(run, run.folder / "data") == 7
+    assert warm(project).take(run.shard.name, run.data) == 7
     assert (run.folder / "data" / "ibdata1").read_text() == f"{SHARD} 7"
-    assert warm_folders.take(rival, rival.folder / "data") is None
+    assert warm(project).take(rival.shard.name, rival.data) is None
     assert sorted(path.name for path in run.folder.iterdir()) == ["data", "run.json"]
 
 
 def test_a_node_knows_whose_folders_it_has(project: Project) -> None:
-    assert warm_folders.held(project.settings()) == frozenset()
+    assert warm(project).held() == frozenset()
     keep(project, SHARD, 7)
     run = new_run(project, OTHER)
-    warm_folders.keep(run, make_data(run, "x"), 3)
-    assert warm_folders.held(project.settings()) == {SHARD, OTHER}
+    warm(project).keep(run.shard.name, make_data(run, "x"), 3)
+    assert warm(project).held() == {SHARD, OTHER}
 
     taker = new_run(project)
-    warm_folders.take(taker, taker.folder / "data")
-    assert warm_folders.held(project.settings()) == {OTHER}
+    warm(project).take(taker.shard.name, taker.data)
+    assert warm(project).held() == {OTHER}
     project.set("node", keep=False)
-    assert warm_folders.held(project.settings()) == frozenset(), "what nobody takes is no reason"
+    assert warm(project).held() == frozenset(), "what nobody takes is no reason"
 
 
 def test_a_newer_folder_replaces_the_older_one(project: Project) -> None:
@@ -78,10 +89,10 @@ def test_a_newer_folder_replaces_the_older_one(project: Project) -> None:
 def test_the_oldest_goes_first_when_room_is_needed(project: Project) -> None:
     keep(project, OTHER, 3)
     keep(project, SHARD, 7)
-    assert warm_folders.drop_oldest(project.settings())
+    assert warm(project).drop_oldest()
     assert shards(project) == [(SHARD, 7)]
-    assert warm_folders.drop_oldest(project.settings())
-    assert not warm_folders.drop_oldest(project.settings())
+    assert warm(project).drop_oldest()
+    assert not warm(project).drop_oldest()
 
 
 def test_a_run_that_lacks_room_gets_that_of_kept_folders(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,11 +105,11 @@ def test_a_run_that_lacks_room_gets_that_of_kept_folders(project: Project, monke
     monkeypatch.setattr(bounds, "free_bytes", free)
     run = new_run(project)
 
-    bounds.check_room(run, 4 << 30, "backup 7")
+    check_room(project, run, 4 << 30)
     assert shards(project) == [(SHARD, 7)], "no more goes than is needed"
 
     project.set("node", min_free="8G")
-    bounds.DiskWatch(project.settings(), "the catch-up", lambda: None)()
+    bounds.DiskWatch(ScratchDisk.of(project.settings()), "the catch-up", lambda: None)()
     assert shards(project) == []
 
 
@@ -115,23 +126,23 @@ def test_what_is_of_no_use_goes(project: Project) -> None:
 
     project.set("node", keep=False)
     run = new_run(project)
-    assert warm_folders.take(run, run.folder / "data") is None
+    assert warm(project).take(run.shard.name, run.data) is None
     assert shards(project) == []
-    assert not warm_folders.keep(run, make_data(run, "x"), 9)
+    assert not warm(project).keep(run.shard.name, make_data(run, "x"), 9)
 
 
 def test_a_folder_of_another_repository_is_not_taken(project: Project) -> None:
     keep(project, SHARD, 7)
     project.set("repository", url=f"file://{project.folder}/elsewhere")
     run = new_run(project)
-    assert warm_folders.take(run, run.folder / "data") is None
+    assert warm(project).take(run.shard.name, run.data) is None
 
 
 def test_a_folder_that_cannot_be_kept_is_no_failure(project: Project) -> None:
     (project.scratch).mkdir(exist_ok=True)
     (project.scratch / "kept").write_text("in the way")
     run = new_run(project)
-    assert not warm_folders.keep(run, make_data(run, "x"), 7)
+    assert not warm(project).keep(run.shard.name, make_data(run, "x"), 7)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,23 @@ from pathlib import Path
 
 from tidemark.errors import ServerError
 
+LEFT_OUT = {
+    "mysql": re.compile(
+        r"auto\.cnf|mysqld-auto\.cnf(\..*)?|[^/]*\.pem|[^/]*\.(pid|sock|lock|err|log)"  # one server's own
+        r"|#innodb_temp|ibtmp\d*|#clone|ib_buffer_pool(\..*)?|#ib_\d+_\d+\.b?dblwr"  # made anew at each start
+        r"|#innodb_redo/[^/]*_tmp"  # spare redo files: only the used ones have something in them
+        r"|(master|relay-log)\.info|[^/]*-(relay-)?bin[^/]*\.(\d{6,}|index)|binlog\.(\d{6,}|index)|[^/]*relay-bin[^/]*"
+    ),
+    "mariadb": re.compile(
+        r"auto\.cnf|[^/]*\.pem|[^/]*\.(pid|sock|err|log)|tc\.log|ddl_recovery[^/]*\.log"  # one server's own
+        r"|ibtmp\d*|#innodb_temp|ib_buffer_pool(\..*)?|aria_log\.[^/]*_tmp|#tmp|#binlog_cache_files"
+        r"|(master|relay-log|multi-master)[^/]*\.info|[^/]*relay-bin[^/]*"
+        r"|[^/]*bin(log)?\.(\d{6,}(\.idx)?|index|state)|[^/]*-bin\.(\d{6,}(\.idx)?|index|state)"
+        r"|debian-[^/]*\.flag"
+    ),
+}
+"""By flavour: what is one server's own, or made anew at each start."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -20,9 +37,10 @@ class Selection:
     """Every folder, also an empty one: a schema without tables is one."""
 
 
-def select(data: Path, left_out: re.Pattern[str]) -> Selection:
-    """Every file and folder whose relative path the pattern does not match as a whole; a folder that is left out is
-    left out with all in it. Raises ``ServerError`` for what points out of the folder, or is no file at all."""
+def select_files(data: Path, flavour: str) -> Selection:
+    """What of a flavour's cold data folder belongs into a backup; needs none of its programs. A folder that is left out
+    is left out with all in it. Raises ``ServerError`` for what points out of the folder, or is no file at all."""
+    left_out = LEFT_OUT[flavour]
     files: list[str] = []
     directories: list[str] = []
     pending = [""]

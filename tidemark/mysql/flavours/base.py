@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tidemark.mysql.data_folder.selection import Selection
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.layout import Layout
@@ -59,10 +58,6 @@ class Flavour(Protocol):
         ...
 
     # Files
-
-    def select_files(self, data: Path) -> Selection:
-        """What of a cold data folder belongs into a backup. Raises ``ServerError`` for a table that is elsewhere."""
-        ...
 
     def check_can_open(self, server_version: str) -> None:
         """Raises ``ServerError`` when the installed server cannot open what a server of this version has written."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing
-from tidemark.mysql.data_folder.selection import Selection, select
 from tidemark.mysql.data_folder.start_command import start_line
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavours.base import ReplicaStatus
@@ -21,14 +19,6 @@ from tidemark.mysql.source.login import mariadb_encryption
 from tidemark.mysql.versions import check_can_open, mariadb_needs, parse_version
 
 OLDEST_VERSION = (10, 6, 0)
-
-LEFT_OUT = re.compile(
-    r"auto\.cnf|[^/]*\.pem|[^/]*\.(pid|sock|err|log)|tc\.log|ddl_recovery[^/]*\.log"  # one server's own
-    r"|ibtmp\d*|#innodb_temp|ib_buffer_pool(\..*)?|aria_log\.[^/]*_tmp|#tmp|#binlog_cache_files"
-    r"|(master|relay-log|multi-master)[^/]*\.info|[^/]*relay-bin[^/]*"
-    r"|[^/]*bin(log)?\.(\d{6,}(\.idx)?|index|state)|[^/]*-bin\.(\d{6,}(\.idx)?|index|state)"
-    r"|debian-[^/]*\.flag"
-)
 
 _DEFAULTS = {
     "innodb_page_size": "16384",
@@ -64,9 +54,6 @@ class MariaDB:
 
     def count_missing(self, position: str, checkpoint: str) -> int:
         return GtidPosition.parse(position).count_missing(GtidPosition.parse(checkpoint))
-
-    def select_files(self, data: Path) -> Selection:
-        return select(data, LEFT_OUT)
 
     def check_can_open(self, server_version: str) -> None:
         check_can_open("MariaDB", mariadb_needs, self.server_version, server_version)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing, ServerError
-from tidemark.mysql.data_folder.selection import Selection, select
 from tidemark.mysql.data_folder.start_command import start_line
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavours.base import ReplicaStatus
@@ -21,13 +19,6 @@ from tidemark.mysql.versions import check_can_open, mysql_needs, parse_version
 
 OLDEST_VERSION = (8, 0, 26)
 """Older ones lack the statements that are used here."""
-
-LEFT_OUT = re.compile(
-    r"auto\.cnf|mysqld-auto\.cnf(\..*)?|[^/]*\.pem|[^/]*\.(pid|sock|lock|err|log)"  # one server's own
-    r"|#innodb_temp|ibtmp\d*|#clone|ib_buffer_pool(\..*)?|#ib_\d+_\d+\.b?dblwr"  # made anew at each start
-    r"|#innodb_redo/[^/]*_tmp"  # spare redo files: only the used ones have something in them
-    r"|(master|relay-log)\.info|[^/]*-(relay-)?bin[^/]*\.(\d{6,}|index)|binlog\.(\d{6,}|index)|[^/]*relay-bin[^/]*"
-)
 
 _DEFAULTS = {
     "innodb_page_size": "16384",
@@ -61,9 +52,6 @@ class MySQL:
 
     def count_missing(self, position: str, checkpoint: str) -> int:
         return len(GtidSet.parse(checkpoint) - GtidSet.parse(position))
-
-    def select_files(self, data: Path) -> Selection:
-        return select(data, LEFT_OUT)
 
     def check_can_open(self, server_version: str) -> None:
         check_can_open("MySQL", mysql_needs, self.server_version, server_version)

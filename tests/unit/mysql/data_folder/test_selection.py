@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tidemark.errors import ServerError
-from tidemark.mysql.data_folder.selection import select
-from tidemark.mysql.flavours import mariadb, mysql
+from tidemark.mysql.data_folder.selection import select_files
 
 pytestmark = pytest.mark.unit
 
@@ -59,7 +58,7 @@ def test_mysql_leaves_out_what_belongs_to_one_server(tmp_path: Path) -> None:
         "error.log",
     )
     fill(tmp_path, *kept, *left_out)
-    selection = select(tmp_path, mysql.LEFT_OUT)
+    selection = select_files(tmp_path, "mysql")
     assert selection.files == tuple(sorted(kept))
     assert selection.directories == ("#innodb_redo", "a@0020b", "mysql", "pictures")
 
@@ -98,12 +97,12 @@ def test_mariadb_leaves_out_what_belongs_to_one_server(tmp_path: Path) -> None:
         "debian-10.11.flag",
     )
     fill(tmp_path, *kept, *left_out)
-    assert select(tmp_path, mariadb.LEFT_OUT).files == tuple(sorted(kept))
+    assert select_files(tmp_path, "mariadb").files == tuple(sorted(kept))
 
 
 def test_an_empty_schema_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert select(tmp_path, mysql.LEFT_OUT).directories == ("empty",)
+    assert select_files(tmp_path, "mysql").directories == ("empty",)
 
 
 @pytest.mark.parametrize("name", ["shop/t.ibd", "shop"])
@@ -113,20 +112,20 @@ def test_a_symbolic_link_is_refused_by_name(tmp_path: Path, name: str) -> None:
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ServerError, match=f"{link} says that a table is kept outside"):
-        select(tmp_path / "data", mysql.LEFT_OUT)
+        select_files(tmp_path / "data", "mysql")
 
 
 def test_the_file_that_names_a_remote_tablespace_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, "shop/t.isl")
     with pytest.raises(ServerError, match="DATA DIRECTORY"):
-        select(tmp_path, mariadb.LEFT_OUT)
+        select_files(tmp_path, "mariadb")
 
 
 def test_a_socket_is_left_out_and_a_pipe_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("s")
-    assert select(tmp_path, mysql.LEFT_OUT).files == ()
+    assert select_files(tmp_path, "mysql").files == ()
     os.mkfifo(tmp_path / "p")
     with pytest.raises(ServerError, match="neither a file nor a folder"):
-        select(tmp_path, mysql.LEFT_OUT)
+        select_files(tmp_path, "mysql")
