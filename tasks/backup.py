@@ -11,7 +11,7 @@ from celery.exceptions import Ignore
 from pydantic import Field
 
 from tasks import app, turns
-from tasks.base import FleetTask, Value, describe, new_record
+from tasks.base import FleetTask, Value, new_record
 from tasks.catchup import catchup
 from tasks.cleanup import cleanup
 from tasks.restore import restore
@@ -22,6 +22,7 @@ from tidemark import fleet, steps
 from tidemark.config import ShardName, ShardSettings
 from tidemark.errors import LeaseHeld, TidemarkError
 from tidemark.fleet import LeaseHolder, RunRecord, metrics, records
+from tidemark.results import Failure
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ def _begin(
 
 def _refused(task: FleetTask, shard: str, error: TidemarkError) -> None:
     """The request failed before it was a run."""
-    now, place = datetime.now(UTC), figures.place(error)
+    now, failure = datetime.now(UTC), Failure.of(error, figures.place(error))
+    told = failure.on_one_line()
     failed = fleet.RunFigures(
         run="",
         node=task.node,
@@ -99,11 +101,11 @@ def _refused(task: FleetTask, shard: str, error: TidemarkError) -> None:
         finished=now,
         state="failed",
         step="backup",
-        error=" ".join(error.message.split()),
-        hint=" ".join(error.hint.split()),
-        place=place,
+        error=told.message,
+        hint=told.hint,
+        place=told.place,
     )
-    metrics.fail(task.redis(), shard, run="", step="backup", message=describe(error), place=place)
+    metrics.fail(task.redis(), shard, failure, run="", step="backup")
     fleet.history.add(task.redis(), shard, failed)
     task.tell_soon()
 

@@ -17,6 +17,7 @@ from tidemark.config import RedisSettings, Settings
 from tidemark.errors import TidemarkError
 from tidemark.fleet import RunRecord, incidents, metrics, records
 from tidemark.queue.messages import own_queue
+from tidemark.results import Failure
 
 if TYPE_CHECKING:
     BaseTask = Task[Any, Any]
@@ -100,14 +101,9 @@ def new_record(run: steps.Run, *, node: str, root: str, fence: int, attempt: int
     )
 
 
-def fail_run(client: redis.Redis, run_id: str, shard: str, step: str, message: str, place: str = "") -> bool:
+def fail_run(client: redis.Redis, run_id: str, shard: str, step: str, failure: Failure) -> bool:
     """Ends a run as failed and counts it, once, however often it is told; False when it had ended before."""
-    if not fleet.persist(lambda: records.close(client, run_id, "failed", error=message, place=place)):
+    if not fleet.persist(lambda: records.close(client, run_id, "failed", failure=failure)):
         return False
-    fleet.persist(lambda: metrics.fail(client, shard, run=run_id, step=step, message=message, place=place))
+    fleet.persist(lambda: metrics.fail(client, shard, failure, run=run_id, step=step))
     return True
-
-
-def describe(error: BaseException) -> str:
-    """An error in words; of errors that are not ours the kind as well."""
-    return str(error) if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"

@@ -11,13 +11,14 @@ from celery.states import REVOKED, SUCCESS
 
 from tasks import app
 from tasks.arguments import Sentence, TaskId
-from tasks.base import FleetTask, Value, describe, fail_run
+from tasks.base import FleetTask, Value, fail_run
 from tasks.worker import logs
 from tidemark import fleet, steps
 from tidemark.config import ShardName
 from tidemark.errors import RunError
 from tidemark.fleet import RunRecord, metrics, records
 from tidemark.queue import admission
+from tidemark.results import Failure
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +43,17 @@ def cleanup(
         if record and record.state in records.ENDED_WELL:
             log.info("the run has ended well; nothing to clean up")
         elif ended_as == "revoked":
-            if fleet.persist(lambda: records.close(client, run_id, "revoked", error=reason or "revoked")):
+            if fleet.persist(
+                lambda: records.close(client, run_id, "revoked", failure=Failure(message=reason or "revoked"))
+            ):
                 fleet.persist(lambda: metrics.end_run(client, shard, run_id))
             if record and record.state in {"open", "revoked"} and _state(record.root) not in {SUCCESS, REVOKED}:
                 # Its last words, or what was said of a process that had to be killed, came after it was revoked.
                 app.backend.mark_as_revoked(record.root, reason or "revoked")
         else:
-            message = reason or _what_happened(failed_id)
+            failure = Failure(message=reason) if reason else _what_happened(failed_id)
             # Only who ends the run may settle its id: a lost run's id belongs to the run that took its place.
-            if fail_run(client, run_id, shard, record.step if record else "", message) and record and reason:
+            if fail_run(client, run_id, shard, record.step if record else "", failure) and record and reason:
                 _settle(record.root, reason)
         try:
             _clear(self, run_id)
@@ -85,12 +88,12 @@ def _clear(task: FleetTask, run_id: str) -> None:
             steps.cleanup.run(folder)
 
 
-def _what_happened(failed_id: str | None) -> str:
+def _what_happened(failed_id: str | None) -> Failure:
     """The error that the failed task left as its result."""
-    if failed_id is None:
-        return "the run was given up"
-    result = AsyncResult(failed_id, app=app).result
-    return describe(result) if isinstance(result, BaseException) else str(result or "the run was given up")
+    result = AsyncResult(failed_id, app=app).result if failed_id else None
+    if isinstance(result, BaseException):
+        return Failure.of(result)
+    return Failure(message=str(result or "the run was given up"))
 
 
 def _state(task_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
-from tasks.base import FleetTask, Value, describe, fail_run, new_record
+from tasks.base import FleetTask, Value, fail_run, new_record
 from tasks.worker import figures, logs
 from tasks.worker.progress import Reporter
 from tidemark import fleet, steps
@@ -20,7 +20,7 @@ from tidemark.fleet import RunRecord, metrics, records
 from tidemark.fleet.metrics import RunningStep
 from tidemark.progress import Progress, ProgressCallback
 from tidemark.queue import admission, messages
-from tidemark.results import StepResult
+from tidemark.results import Failure, StepResult
 
 log = logging.getLogger(__name__)
 
@@ -170,21 +170,10 @@ class StepTask(FleetTask):
             value["seconds"] = now.seconds
             if result.number is None or result.finished_at is None:
                 raise RunError(f"{shard}: the upload of run {run_id} names no backup")
-            newest = metrics.NewestBackup(
-                number=result.number,
-                position=result.position,
-                finished_at=result.finished_at,
-                bytes=result.bytes,
-                stored_bytes=result.stored_bytes,
-                digest=result.digest,
-            )
+            newest = metrics.NewestBackup.model_validate(result, from_attributes=True)
             fleet.persist(lambda: metrics.set_newest(client, shard, newest))
             fleet.persist(lambda: metrics.set_damaged(client, shard, result.damaged))
-            mirrors = [
-                metrics.MirrorState(url=m.url, newest=m.newest, missing=m.missing, error=m.error)
-                for m in result.mirrors
-            ]
-            fleet.persist(lambda: metrics.set_mirrors(client, shard, mirrors))
+            fleet.persist(lambda: metrics.set_mirrors(client, shard, result.mirrors))
         fleet.persist(lambda: metrics.succeed(client, shard, skipped=result.skipped))
         state: records.EndState = "skipped" if result.skipped else "succeeded"
         fleet.persist(lambda: records.close(client, run_id, state, skipped=result.skipped, result=value))
@@ -210,7 +199,7 @@ class StepTask(FleetTask):
         if not isinstance(error, StorageUnavailable):
             figures.count(self.redis(), run.shard.name, step, error)
         try:
-            fail_run(self.redis(), run.id, run.shard.name, step, describe(error), figures.place(error))
+            fail_run(self.redis(), run.id, run.shard.name, step, Failure.of(error, figures.place(error)))
         except TidemarkError as trouble:
             log.warning("the failure could not be recorded: %s", trouble)
 

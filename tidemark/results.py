@@ -7,8 +7,33 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from tidemark.errors import TidemarkError
+
 STEPS = ("restore", "catchup", "stop", "upload")
 """A run's steps, in their order."""
+
+
+class Failure(BaseModel):
+    """Why something failed. Message and hint stay apart until somebody is told."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message: str
+    hint: str = ""
+    """What to try."""
+    place: str = ""
+    """Where in the program it was raised: ``file:line, in function``; empty when no program can tell."""
+
+    @classmethod
+    def of(cls, error: BaseException, place: str = "") -> Failure:
+        """What an error says; of errors that are not ours the kind as well."""
+        if isinstance(error, TidemarkError):
+            return cls(message=error.message, hint=error.hint, place=place)
+        return cls(message=f"{type(error).__name__}: {error}", place=place)
+
+    def on_one_line(self) -> Failure:
+        """The same without line breaks, for where there is one line."""
+        return self.model_copy(update={"message": " ".join(self.message.split()), "hint": " ".join(self.hint.split())})
 
 
 class StepResult(BaseModel):
@@ -62,10 +87,10 @@ class RestoreResult(StepResult):
     """Seconds for which ``[node] restore_rate`` made the threads wait, all of them together."""
 
 
-class CatchupResult(StepResult):
-    """A running private server that has reached the checkpoint."""
+class SourceSeen(BaseModel):
+    """What a catch-up saw of its source. None, as far as it was not asked or did not say."""
 
-    step = "catchup"
+    model_config = ConfigDict(frozen=True)
 
     source: str = ""
     """Where the transactions came from, ``host:port``, at the end; empty when none were asked for."""
@@ -73,6 +98,24 @@ class CatchupResult(StepResult):
     """Whether that is a replica that stands in for the primary."""
     source_lag_seconds: float | None = None
     """How far that replica was behind the primary when the checkpoint was taken; None for a primary."""
+    binlog_bytes: int | None = None
+    """Bytes of all binary logs that the source has."""
+    binlog_retention_seconds: int | None = None
+    """For how long the source keeps them (``binlog_expire_logs_seconds``); 0: it removes none by their age."""
+    bridge_bytes: int | None = None
+    """Bytes of binary logs older than the first one that the restored backup needs: what can still be purged."""
+    bridge_seconds: float | None = None
+    """How much older the restored backup could have been for the source to still have all that follows it. Below
+    zero: it is only there because nothing was removed in time. None when nothing is ever removed, as far as known."""
+    bridge_warning: str = ""
+    """Why the next run may find binary logs purged; empty when nothing says so."""
+
+
+class CatchupResult(StepResult, SourceSeen):
+    """A running private server that has reached the checkpoint."""
+
+    step = "catchup"
+
     moves: int = 0
     """How often the source was another server than before, in the middle of the catch-up: failovers."""
     server_version: str = ""
@@ -85,21 +128,10 @@ class CatchupResult(StepResult):
     """The position reached."""
     transactions: int = 0
     """Transactions between the two."""
-    binlog_bytes: int | None = None
-    """Bytes of all binary logs that the source has; None, as below, when it was not asked or did not say."""
-    binlog_retention_seconds: int | None = None
-    """For how long the source keeps them (``binlog_expire_logs_seconds``); 0: it removes none by their age."""
     oldest_binlog: str = ""
     """The name of the oldest of them."""
     oldest_binlog_at: datetime | None = None
     """When that one was begun, UTC."""
-    bridge_bytes: int | None = None
-    """Bytes of binary logs older than the first one that the restored backup needs: what can still be purged."""
-    bridge_seconds: float | None = None
-    """How much older the restored backup could have been for the source to still have all that follows it. Below
-    zero: it is only there because nothing was removed in time. None when nothing is ever removed, as far as known."""
-    bridge_warning: str = ""
-    """Why the next run may find binary logs purged; empty when nothing says so."""
 
 
 class StopResult(StepResult):
@@ -112,16 +144,25 @@ class StopResult(StepResult):
     """Errors of the operator's own statements that ``sql_fail_on_error = false`` let pass."""
 
 
-class MirrorResult(BaseModel):
-    """How one mirror of the repository is doing with one shard."""
+class MirrorLevel(BaseModel):
+    """How far a mirror of the repository is with one shard."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     url: str
     newest: int | None = None
     """The newest backup that it has; None when it has none, or was not reached."""
     missing: int | None = None
     """Backups of the first repository that it does not have; None when it was not reached."""
+    error: str = ""
+    """Why it could not be brought level; empty when it could."""
+
+
+class MirrorResult(MirrorLevel):
+    """What was done to bring a mirror level, and how far it is now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     copied: tuple[int, ...] = ()
     """The backups that were copied to it now."""
     bytes: int = 0
@@ -129,8 +170,6 @@ class MirrorResult(BaseModel):
     pruned: tuple[int, ...] = ()
     """The backups that were deleted from it now, because the first repository had pruned them."""
     seconds: float = 0.0
-    error: str = ""
-    """Why it could not be brought level; empty when it could."""
 
 
 class UploadResult(StepResult):

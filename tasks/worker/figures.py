@@ -13,7 +13,7 @@ from tidemark import steps
 from tidemark.errors import LeaseLost, StorageUnavailable, TidemarkError
 from tidemark.fleet import counters
 from tidemark.fleet.metrics import CatchupState, ProvenBackup
-from tidemark.results import StepResult
+from tidemark.results import SourceSeen, StepResult
 
 ROOT = Path(__file__).parents[2]
 OURS = (ROOT / "tidemark", ROOT / "tasks")
@@ -52,18 +52,8 @@ def caught(run: steps.Run, result: StepResult) -> CatchupState | None:
     """What this catch-up saw of its source; None for another step, or when it asked none."""
     if not isinstance(result, steps.CatchupResult) or not result.source:
         return None
-    return CatchupState(
-        source=result.source,
-        replica=result.replica,
-        lag_seconds=_lag(run, result),
-        source_lag_seconds=result.source_lag_seconds,
-        binlog_bytes=result.binlog_bytes,
-        binlog_retention_seconds=result.binlog_retention_seconds,
-        bridge_bytes=result.bridge_bytes,
-        bridge_seconds=result.bridge_seconds,
-        bridge_warning=result.bridge_warning,
-        at=datetime.now(UTC),
-    )
+    seen = result.model_dump(include=set(SourceSeen.model_fields))
+    return CatchupState(lag_seconds=_lag(run, result), at=datetime.now(UTC), **seen)
 
 
 def count(client: redis.Redis, shard: str, step: str, error: Exception) -> None:

@@ -21,6 +21,7 @@ from tests.support.waiting import wait_until
 from tidemark import fleet as fleet_room
 from tidemark.errors import ConfigError, RunError
 from tidemark.fleet import keys
+from tidemark.results import Failure
 
 pytestmark = pytest.mark.acceptance
 
@@ -182,7 +183,7 @@ def test_what_is_left_on_a_nodes_disk_and_in_redis_is_found_while_the_fleet_work
     os.utime(silent, (0, 0))
     stray = subprocess.Popen([*_mute(), f"--defaults-file={runs}/gone/server/my.cnf"])
     fleet.redis.sadd(keys.OPEN, "20200101T000000Z-00000000")
-    fleet_room.metrics.fail(fleet.redis, "left/0", run="r", step="stop", message="long ago")
+    fleet_room.metrics.fail(fleet.redis, "left/0", Failure(message="long ago"), run="r", step="stop")
     old = (datetime.now(UTC) - timedelta(days=3)).isoformat()
     error = json.loads(str(fleet.redis.hget(keys.shard("left/0"), "last_error"))) | {"at": old}
     fleet.redis.hset(keys.shard("left/0"), "last_error", json.dumps(error))

@@ -17,6 +17,7 @@ from tidemark.alerts import webhook
 from tidemark.config import Settings
 from tidemark.errors import AlertError, ConfigError
 from tidemark.fleet import incidents, metrics
+from tidemark.results import Failure
 
 pytestmark = pytest.mark.integration
 
@@ -46,8 +47,8 @@ class Scene:
         metrics.succeed(self.client, shard)
 
     def fail(self) -> None:
-        message = f"{BAD}: the primary has purged what is needed\nHINT: raise binlog_expire_logs_seconds"
-        metrics.fail(self.client, BAD, run="r7", step="catchup", message=message)
+        message, hint = f"{BAD}: the primary has purged what is needed", "raise binlog_expire_logs_seconds"
+        metrics.fail(self.client, BAD, Failure(message=message, hint=hint), run="r7", step="catchup")
 
     def check(self, **later: float) -> alerts.Outcome:
         self.now += timedelta(**later)

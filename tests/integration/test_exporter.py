@@ -21,6 +21,7 @@ from tidemark import config, fleet
 from tidemark.errors import ConfigError
 from tidemark.exporter import FAMILIES, Exporter, FleetCollector
 from tidemark.fleet import RunRecord, metrics, nodes, records
+from tidemark.results import Failure
 
 pytestmark = pytest.mark.integration
 
@@ -75,7 +76,7 @@ def test_a_fleet_of_512_shards_is_scraped_until_redis_goes_and_when_it_is_back(
         )
         records.start(client, run)
         records.leave(client, "r1", "restore", 3.5, {"fetched_bytes": 11})
-        records.close(client, "r1", "failed", error="no")
+        records.close(client, "r1", "failed", failure=Failure(message="no"))
 
     with Exporter(FleetCollector(lambda: config.load(project.path)), "127.0.0.1:0") as exporter:
         told = _scrape(exporter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,14 +17,15 @@ from tidemark import fleet
 from tidemark.config import RedisSettings
 from tidemark.errors import ConfigError, RedisUnavailable
 from tidemark.fleet import RunFigures, RunRecord, counters, history, keys, leases, metrics, nodes, queues, records
+from tidemark.results import Failure, MirrorLevel, MirrorResult
 
 pytestmark = pytest.mark.integration
 
 SHARD = "commerce/-80"
 NOW = datetime(2026, 11, 23, 21, 7, 13, tzinfo=UTC)
 MIRRORS = (
-    metrics.MirrorState(url="s3://b/x", newest=42, missing=0),
-    metrics.MirrorState(url="gs://b/x", error="no answer"),
+    MirrorLevel(url="s3://b/x", newest=42, missing=0),
+    MirrorLevel(url="gs://b/x", error="no answer"),
 )
 
 
@@ -39,7 +41,7 @@ def test_a_run_is_counted_once_and_by_how_it_ended(client: redis.Redis) -> None:
         records.close(client, "r1", "succeeded")
     records.start(client, _run("r2"))
     records.enter(client, "r2", "catchup")
-    records.close(client, "r2", "failed", error="no")
+    records.close(client, "r2", "failed", failure=Failure(message="no"))
     history.add(client, SHARD, _refused())
     counters.add(client, SHARD, "storage_retries:upload")
     counters.add(client, SHARD, "lease_losses")
@@ -103,7 +105,7 @@ def test_a_record_tells_the_step_the_seconds_and_the_result(client: redis.Redis)
 def test_a_run_ends_once_and_the_first_to_say_how_is_believed(client: redis.Redis) -> None:
     records.start(client, _run())
 
-    assert records.close(client, "r1", "failed", error="the disk is full")
+    assert records.close(client, "r1", "failed", failure=Failure(message="the disk is full"))
     assert not records.close(client, "r1", "succeeded")
 
     record = records.get(client, "r1")
@@ -128,7 +130,7 @@ def test_a_run_that_ends_leaves_its_figures(client: redis.Redis) -> None:
     records.leave(client, "r1", "catchup", 4.0, {"transactions": 7, "lag_seconds": 43200.5, "bridge_seconds": None})
     records.leave(client, "r1", "upload", 1.5, {"number": 42, "bytes": 1000, "stored_bytes": 10})
     records.close(client, "r1", "succeeded")
-    records.close(client, "r1", "failed", error="too late")
+    records.close(client, "r1", "failed", failure=Failure(message="too late"))
 
     (told,) = history.runs(client, SHARD)
 
@@ -144,8 +146,12 @@ def test_a_run_that_ends_leaves_its_figures(client: redis.Redis) -> None:
 def test_the_figures_of_a_failure_say_what_happened_where(client: redis.Redis) -> None:
     records.start(client, _run())
     records.enter(client, "r1", "catchup")
-    message = "the primary has purged\n 0-1-4410\nHINT: raise binlog_expire_logs_seconds"
-    records.close(client, "r1", "failed", error=message, place="tidemark/mysql/source/base.py:7, in check_follows")
+    failure = Failure(
+        message="the primary has purged\n 0-1-4410",
+        hint="raise binlog_expire_logs_seconds",
+        place="tidemark/mysql/source/base.py:7, in check_follows",
+    )
+    records.close(client, "r1", "failed", failure=failure)
 
     (told,) = history.runs(client, SHARD)
 
@@ -206,7 +212,8 @@ def test_a_view_shows_the_newest_backup_the_proven_one_and_what_each_step_took(c
 
 def test_failures_are_counted_until_a_run_succeeds(client: redis.Redis) -> None:
     for number in range(3):
-        metrics.fail(client, SHARD, run=f"r{number}", step="catchup", message="no transactions\nHINT: try again")
+        failure = Failure(message="no transactions", hint="try again")
+        metrics.fail(client, SHARD, failure, run=f"r{number}", step="catchup")
 
     view = metrics.views(client, [SHARD])[0]
     assert view.failures == 3
@@ -236,7 +243,7 @@ def test_a_run_that_lost_its_shard_does_not_wipe_what_the_next_one_shows(client:
     running = metrics.RunningStep(run="r2", node="node2@a", step="restore", started=NOW)
     metrics.begin_step(client, SHARD, running)
 
-    metrics.fail(client, SHARD, run="r1", step="upload", message="the lease was lost")
+    metrics.fail(client, SHARD, Failure(message="the lease was lost"), run="r1", step="upload")
 
     assert metrics.views(client, [SHARD])[0].running == running
 
@@ -316,3 +323,22 @@ def test_a_password_file_that_others_may_read_is_refused(locked: tuple[RedisServ
 
     with pytest.raises(ConfigError, match="has mode 0644"):
         fleet.connect(RedisSettings(url=server.url, password_file=file))
+
+
+def test_an_error_that_an_earlier_version_noted_as_one_text_is_told_in_its_parts(client: redis.Redis) -> None:
+    noted = {"run": "r1", "step": "catchup", "message": "no\n way\nHINT: try again", "at": NOW.isoformat()}
+    client.hset(keys.shard(SHARD), "last_error", json.dumps(noted))
+
+    (view,) = metrics.views(client, [SHARD])
+
+    assert view.last_error is not None
+    assert (view.last_error.message, view.last_error.hint) == ("no\n way", "try again")
+
+
+def test_of_a_mirror_only_its_level_is_kept(client: redis.Redis) -> None:
+    done = MirrorResult(url="s3://b/x", newest=42, missing=0, copied=(41, 42), bytes=7, seconds=1.5)
+    metrics.set_mirrors(client, SHARD, [done])
+
+    (view,) = metrics.views(client, [SHARD])
+
+    assert view.mirrors == (MirrorLevel(url="s3://b/x", newest=42, missing=0),)

@@ -19,6 +19,7 @@ from tidemark import fleet
 from tidemark.errors import StorageUnavailable
 from tidemark.fleet import RunRecord, records
 from tidemark.repository import MasterKey, Repository
+from tidemark.results import Failure
 from tidemark.storage import FileStore
 
 pytestmark = pytest.mark.integration
@@ -186,7 +187,7 @@ def test_packs_of_runs_that_redis_knows_to_have_ended_go_at_once(project: Projec
             now = datetime.now(UTC)
             record = RunRecord(run=run_id, shard=SHARD, node="n1", root=run_id, fence=1, started=now, updated=now)
             records.start(client, record)
-        records.close(client, dead, "failed", error="for the test")
+        records.close(client, dead, "failed", failure=Failure(message="for the test"))
 
     done = run(project, "prune", SHARD)
 

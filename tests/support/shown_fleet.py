@@ -10,7 +10,7 @@ import redis
 
 from tidemark.fleet import RunFigures, history, leases, metrics, nodes
 from tidemark.fleet.metrics import NewestBackup, ProvenBackup, RunningStep, StepProgress
-from tidemark.results import STEPS
+from tidemark.results import STEPS, Failure
 
 HOUR = timedelta(hours=1)
 ERROR = (
@@ -102,8 +102,9 @@ def run(
 
 def fail(client: redis.Redis, shard: str, *, times: int = 1, step: str = "catchup") -> None:
     """A shard whose last runs have failed."""
-    message = ERROR.format(shard=shard)
-    said, hint = history.split(message)
+    message, hint = ERROR.format(shard=shard).split("\nHINT: ")
+    failure = Failure(message=message, hint=hint, place="mysql/replication.py:88")
+    told = failure.on_one_line()
     for i in range(times):
         at = datetime.now(UTC) - (times - 1 - i) * 12 * HOUR
         figures = _figures(shard, i + 30, at, 10**9).model_copy(
@@ -111,8 +112,8 @@ def fail(client: redis.Redis, shard: str, *, times: int = 1, step: str = "catchu
                 "state": "failed",
                 "step": step,
                 "seconds": {"restore": 640.0},
-                "error": said,
-                "hint": hint,
+                "error": told.message,
+                "hint": told.hint,
                 "bytes": None,
                 "stored_bytes": None,
                 "number": None,
@@ -121,7 +122,7 @@ def fail(client: redis.Redis, shard: str, *, times: int = 1, step: str = "catchu
             }
         )
         history.add(client, shard, figures)
-        metrics.fail(client, shard, run=f"run-{shard}", step=step, message=message, place="mysql/replication.py:88")
+        metrics.fail(client, shard, failure, run=f"run-{shard}", step=step)
 
 
 def busy(client: redis.Redis, shards: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ MAY_KNOW = {
     "files": {"errors"},
     "direct_io": set(),
     "disk": {"errors", "files"},
-    "results": set(),
+    "results": {"errors"},
     "planning": {"results"},
     "config": GROUND,
     "storage": GROUND,

@@ -102,7 +102,7 @@ def _plan(
             repeat_every=settings.alert.repeat_every,
             patience=limits.max_age,
             run=failed.run if failed else "",
-            hint=" ".join(failed.message.partition("\nHINT: ")[2].split()) if failed else "",
+            hint=failed.on_one_line().hint if failed else "",
         )
         if event:
             events.append(event)

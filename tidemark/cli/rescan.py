@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from tidemark import fleet, wiring
 from tidemark.config import Settings
-from tidemark.fleet.metrics import MirrorState, NewestBackup, ProvenBackup, set_mirrors, set_newest, set_proven
+from tidemark.fleet.metrics import NewestBackup, ProvenBackup, set_mirrors, set_newest, set_proven
 from tidemark.maintenance import mirror
 from tidemark.repository import Backup
-from tidemark.steps import MirrorResult
 
 
 def rescan(settings: Settings, shards: Sequence[str]) -> None:
@@ -18,28 +17,14 @@ def rescan(settings: Settings, shards: Sequence[str]) -> None:
     with fleet.connect(settings.redis) as client:
         for shard in shards:
             backups = repository.shard(shard).backups()
-            set_mirrors(client, shard, [_mirror(found) for found in mirror.look(settings, shard)])
-            set_newest(client, shard, _newest(backups[-1]) if backups else None)
+            set_mirrors(client, shard, mirror.look(settings, shard))
+            newest = NewestBackup.model_validate(backups[-1], from_attributes=True) if backups else None
+            set_newest(client, shard, newest)
             if proofs := [backup for backup in backups if backup.restored_from is not None]:
                 set_proven(client, shard, _proven(backups, proofs[-1]))
-
-
-def _mirror(found: MirrorResult) -> MirrorState:
-    return MirrorState(url=found.url, newest=found.newest, missing=found.missing, error=found.error)
 
 
 def _proven(backups: Sequence[Backup], proof: Backup) -> ProvenBackup:
     number = proof.restored_from or 0
     made = next((backup.finished_at for backup in backups if backup.number == number), None)
     return ProvenBackup(number=number, proven_at=proof.finished_at, finished_at=made)
-
-
-def _newest(backup: Backup) -> NewestBackup:
-    return NewestBackup(
-        number=backup.number,
-        position=backup.position,
-        finished_at=backup.finished_at,
-        bytes=backup.bytes,
-        stored_bytes=backup.stored_bytes,
-        digest=backup.digest,
-    )

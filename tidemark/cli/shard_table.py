@@ -156,7 +156,7 @@ def _now(view: ShardView, bar: int, waiting: str | None) -> Text:
             return Text(f"waiting: {waiting}" if waiting else "waiting for a node", "cyan")
         if view.last_error:
             ago = brief((datetime.now(UTC) - view.last_error.at).total_seconds())
-            first = " ".join(view.last_error.message.partition("\nHINT: ")[0].split())
+            first = view.last_error.on_one_line().message
             first = first.removeprefix(f"{view.shard}: ")
             times = f" {view.failures}×" if view.failures > 1 else ""
             return Text(f"{view.last_error.step} failed{times} {ago} ago: {first}", "red")

@@ -155,13 +155,12 @@ def _print_error(view: ShardView) -> None:
     if view.last_error is None:
         return
     error = view.last_error
-    said, _, hint = error.message.partition("\nHINT: ")
     times = f", {view.failures} times in a row" if view.failures > 1 else ""
     facts.print()
     facts.print(Text.assemble(("last error ", "bold red"), f"{error.step} failed {age(error.at)}{times}"))
-    facts.print(Text(f"  {said}"), soft_wrap=True)
-    if hint:
-        facts.print(Text.assemble(("  HINT: ", "bold yellow"), hint), soft_wrap=True)
+    facts.print(Text(f"  {error.message}"), soft_wrap=True)
+    if error.hint:
+        facts.print(Text.assemble(("  HINT: ", "bold yellow"), error.hint), soft_wrap=True)
     where = f"raised at {error.place}" if error.place else "raised outside of Tidemark's own code"
     facts.print(Text(f"  {where}; run {error.run or '(none)'}", "dim"), soft_wrap=True)
     if error.run:

@@ -109,7 +109,7 @@ def _leading_there(view: ShardView) -> list[Trouble]:
     found = []
     if view.failures and view.last_error:
         times = "" if view.failures == 1 else f" ({view.failures} times in a row)"
-        said = " ".join(view.last_error.message.partition("\nHINT: ")[0].split())
+        said = view.last_error.on_one_line().message
         found.append(
             Trouble(
                 kind="failed", message=f"{view.last_error.step} failed{times}: {said.removeprefix(f'{view.shard}: ')}"

@@ -98,12 +98,6 @@ FACTS = frozenset(
 """What steps tell as they end (``records.leave``)."""
 
 
-def split(message: str) -> tuple[str, str]:
-    """An error's text as ``str()`` gives it: its message on one line, and its hint."""
-    said, _, hint = message.partition("\nHINT: ")
-    return " ".join(said.split()), " ".join(hint.split())
-
-
 def add(client: redis.Redis, shard: str, figures: RunFigures) -> None:
     """Takes up a request that failed before it became a run; runs come by ``records.close``."""
     with translated(client), client.pipeline() as pipe:

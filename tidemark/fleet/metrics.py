@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import redis
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from tidemark.config import Settings
 from tidemark.fleet import keys
 from tidemark.fleet.connection import connect, translated
-from tidemark.results import STEPS
+from tidemark.results import STEPS, Failure, MirrorLevel, SourceSeen
 
 
 class _Value(BaseModel):
@@ -46,18 +46,6 @@ class ProvenBackup(_Value):
     """When it was made, UTC: what its age counts from. None when that was not noted."""
 
 
-class MirrorState(_Value):
-    """How far behind a mirror of the repository is with this shard."""
-
-    url: str
-    newest: int | None = None
-    """The newest backup that it has; None when it has none, or was not reached."""
-    missing: int | None = None
-    """Backups of the first repository that it does not have; None when it was not reached."""
-    error: str = ""
-    """Why it could not be brought level; empty when it could."""
-
-
 class StepFigures(_Value):
     """What a step took when it last ended well."""
 
@@ -68,41 +56,29 @@ class StepFigures(_Value):
     """UTC."""
 
 
-class CatchupState(_Value):
-    """What the last catch-up saw of its source. None, as far as it did not say."""
+class CatchupState(SourceSeen):
+    """What the last catch-up saw of its source, and when."""
 
-    source: str
-    """``host:port``."""
-    replica: bool = False
-    """Whether that is a replica that stands in for the primary."""
     lag_seconds: float | None = None
     """How old the restored data was when the catch-up began: what it had to catch up with."""
-    source_lag_seconds: float | None = None
-    """How far that replica was behind its primary; None for a primary."""
-    binlog_bytes: int | None = None
-    """Bytes of all binary logs that the source has."""
-    binlog_retention_seconds: int | None = None
-    """For how long it keeps them; 0: it removes none by their age."""
-    bridge_bytes: int | None = None
-    """Bytes of binary logs older than the first one that the restored backup needed: what could still be purged."""
-    bridge_seconds: float | None = None
-    """How much older the restored backup could have been for the source to still have all that follows it."""
-    bridge_warning: str = ""
-    """Why the next run may find binary logs purged; empty when nothing says so."""
     at: datetime
     """When it ended, UTC."""
 
 
-class LastError(_Value):
+class LastError(Failure):
     """The last run that failed."""
 
     run: str
     step: str
-    message: str
     at: datetime
     """UTC."""
-    place: str = ""
-    """Where in the program it was raised: ``file:line, in function``; empty when no program can tell."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _part(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Message and hint were one text until 0.1; such a note stays in Redis until the shard's next run."""
+        message, separator, hint = str(values.get("message", "")).partition("\nHINT: ")
+        return values | {"message": message, "hint": hint} if separator and not values.get("hint") else values
 
 
 class RunningStep(_Value):
@@ -141,7 +117,7 @@ class ShardView(_Value):
     proven: ProvenBackup | None = None
     damaged: dict[int, str] = {}
     """Backups that the last run found damaged and passed over, and what is wrong with each."""
-    mirrors: tuple[MirrorState, ...] = ()
+    mirrors: tuple[MirrorLevel, ...] = ()
     """Every mirror after the newest backup."""
     steps: dict[str, StepFigures] = {}
     """By the step's name, in the order of a run."""
@@ -162,7 +138,7 @@ class ShardView(_Value):
     """Of ``running``."""
 
 
-_PARTS: dict[str, type[_Value]] = {
+_PARTS: dict[str, type[BaseModel]] = {
     "newest": NewestBackup,
     "proven": ProvenBackup,
     "caught": CatchupState,
@@ -270,10 +246,11 @@ def set_damaged(client: redis.Redis, shard: str, damaged: Mapping[int, str]) -> 
         client.hset(keys.shard(shard), "damaged", json.dumps(dict(damaged)))
 
 
-def set_mirrors(client: redis.Redis, shard: str, mirrors: Sequence[MirrorState]) -> None:
-    """How far behind each mirror is."""
+def set_mirrors(client: redis.Redis, shard: str, mirrors: Sequence[MirrorLevel]) -> None:
+    """How far behind each mirror is; what was done there is not kept."""
+    levels = [mirror.model_dump(include=set(MirrorLevel.model_fields)) for mirror in mirrors]
     with translated(client):
-        client.hset(keys.shard(shard), "mirrors", json.dumps([mirror.model_dump() for mirror in mirrors]))
+        client.hset(keys.shard(shard), "mirrors", json.dumps(levels))
 
 
 def succeed(client: redis.Redis, shard: str, *, skipped: str = "") -> None:
@@ -285,9 +262,9 @@ def succeed(client: redis.Redis, shard: str, *, skipped: str = "") -> None:
         pipe.execute()
 
 
-def fail(client: redis.Redis, shard: str, *, run: str, step: str, message: str, place: str = "") -> None:
+def fail(client: redis.Redis, shard: str, failure: Failure, *, run: str, step: str) -> None:
     """A run has failed. To be said once per run."""
-    error = LastError(run=run, step=step, message=message, at=datetime.now(UTC), place=place)
+    error = LastError(run=run, step=step, at=datetime.now(UTC), **failure.model_dump())
     with translated(client), client.pipeline() as pipe:
         pipe.hset(keys.shard(shard), "last_error", error.model_dump_json())
         pipe.hincrby(keys.shard(shard), "failures", 1)

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from tidemark.fleet import keys
 from tidemark.fleet.connection import translated
 from tidemark.fleet.counters import ADD, of_run
-from tidemark.fleet.history import KEPT, RunFigures, split
+from tidemark.fleet.history import KEPT, RunFigures
 from tidemark.fleet.history import EndState as EndState
+from tidemark.results import Failure
 
 HISTORY = 50
 """Runs that are kept per shard."""
@@ -77,6 +78,8 @@ class RunRecord(BaseModel):
     """When its node had removed what a run that did not end well left there, UTC."""
     error: str = ""
     """What ended it, when that was an error."""
+    hint: str = ""
+    """What to try."""
     skipped: str = ""
     """Why there was nothing to do."""
     seconds: dict[str, float] = {}
@@ -121,13 +124,12 @@ def close(
     run_id: str,
     state: EndState,
     *,
-    error: str = "",
-    place: str = "",
+    failure: Failure | None = None,
     skipped: str = "",
     result: dict[str, Any] | None = None,
 ) -> bool:
-    """Ends a run; False when it had ended before, and then nothing is changed. ``place`` is where in the program the
-    error was raised. The run's figures are in the shard's history from then on."""
+    """Ends a run; False when it had ended before, and then nothing is changed. ``failure`` is why it did not end well.
+    The run's figures are in the shard's history from then on."""
     record = get(client, run_id)
     if record is None or record.state != "open":
         with translated(client):
@@ -135,11 +137,11 @@ def close(
         return False
     now = datetime.now(UTC)
     fields = {"state": state, "finished": now.isoformat(), "updated": now.isoformat()}
-    fields |= {"error": error, "skipped": skipped}
+    fields |= {"error": failure.message if failure else "", "hint": failure.hint if failure else "", "skipped": skipped}
     if result is not None:
         fields["result"] = json.dumps(result)
     flat = [text for pair in fields.items() for text in pair]
-    figures = _figures(record, state, now, error, place, skipped)
+    figures = _figures(record, state, now, failure, skipped)
     texts = [figures.model_dump_json(exclude_defaults=True), str(KEPT), *map(json.dumps, of_run(figures))]
     names = [keys.run(run_id), keys.OPEN, keys.history(record.shard)]
     names += [keys.counts(record.shard), keys.counts(record.shard.split("/")[0])]
@@ -191,13 +193,13 @@ def _read(client: redis.Redis, run_ids: Iterable[str]) -> list[RunRecord]:
     return [_parse(fields) for fields in answers if set(fields) >= {"run", "shard", "node", "root", "fence", "started"}]
 
 
-def _figures(run: RunRecord, state: EndState, finished: datetime, error: str, place: str, skipped: str) -> RunFigures:
-    message, hint = split(error)
+def _figures(run: RunRecord, state: EndState, finished: datetime, failure: Failure | None, skipped: str) -> RunFigures:
+    why = (failure or Failure(message="")).on_one_line()
     return RunFigures.model_validate(
         run.facts
         | run.model_dump(include={"run", "node", "root", "attempt", "started", "seconds", "step"})
         | {"state": state, "finished": finished, "skipped": skipped}
-        | {"error": message, "hint": hint, "place": place}
+        | {"error": why.message, "hint": why.hint, "place": why.place}
     )
 
 

@@ -22,6 +22,7 @@ from tidemark.fleet import RunRecord, metrics, records, retries
 from tidemark.queue import admission, messages, parked
 from tidemark.queue.app import app
 from tidemark.queue.messages import BACKUP, SHARED_QUEUE, Message, own_queue
+from tidemark.results import Failure
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ def _describe(run: RunRecord, there: bool) -> CancelledRun:
 
 def _end(client: redis.Redis, shard: str, run: CancelledRun, reason: str) -> None:
     """From now on no step of the run begins, and the one that works commits nothing: the shard's fence is raised."""
-    if records.close(client, run.run, "revoked", error=reason):
+    if records.close(client, run.run, "revoked", failure=Failure(message=reason)):
         log.warning("%s: run %s on node %s, at step %s: %s", shard, run.run, run.node, run.step, reason)
     fleet.leases.raise_fence(client, shard)
     metrics.end_run(client, shard, run.run)

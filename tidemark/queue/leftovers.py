@@ -19,6 +19,7 @@ from tidemark.fleet import RunRecord, leftovers, metrics, records, retries
 from tidemark.queue import messages
 from tidemark.queue.app import app
 from tidemark.queue.messages import BACKUP, SHARED_QUEUE, STEPS, Message, node_of, own_queue
+from tidemark.results import Failure
 
 GRACE = timedelta(seconds=fleet.nodes.TTL)
 """How long a run must have said nothing; a node that restarts takes less."""
@@ -78,10 +79,10 @@ def plan(runs: list[RunRecord], nodes: frozenset[str], held: frozenset[str], now
 def _give_up(client: redis.Redis, settings: Settings, run: RunRecord, message: str) -> None:
     """The shard's fence is raised, so that the node is refused should it come back in the middle; the request is made
     again, under the same id."""
-    if not records.close(client, run.run, "lost", error=message):
+    if not records.close(client, run.run, "lost", failure=Failure(message=message)):
         return  # it has ended meanwhile
     fleet.leases.raise_fence(client, run.shard)
-    metrics.fail(client, run.shard, run=run.run, step=run.step, message=message)
+    metrics.fail(client, run.shard, Failure(message=message), run=run.run, step=run.step)
     steps.discard(settings, run.shard, run.run)
     if AsyncResult(run.root, app=app).ready():
         return

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tidemark.fleet import ShardView, health, history
+from tidemark.fleet import ShardView, health
 from tidemark.fleet.health import Limits
 
 Health = Literal["fine", "failing", "late", "missing"]
@@ -148,13 +148,13 @@ def _trouble(view: ShardView) -> Trouble | None:
     error = view.last_error
     if error is None:
         return None
-    message, hint = history.split(error.message)
+    told = error.on_one_line()
     return Trouble(
         run=error.run,
         step=error.step,
-        message=message.removeprefix(f"{view.shard}: "),
-        hint=hint,
-        place=error.place,
+        message=told.message.removeprefix(f"{view.shard}: "),
+        hint=told.hint,
+        place=told.place,
         at=error.at,
         failures=view.failures,
     )

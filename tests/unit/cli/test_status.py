@@ -13,7 +13,6 @@ from tidemark.cli.shard_table import brief, short_position, table
 from tidemark.fleet.health import Limits
 from tidemark.fleet.metrics import (
     LastError,
-    MirrorState,
     NewestBackup,
     ProvenBackup,
     RunningStep,
@@ -21,6 +20,7 @@ from tidemark.fleet.metrics import (
     StepFigures,
     StepProgress,
 )
+from tidemark.results import MirrorLevel
 
 pytestmark = pytest.mark.unit
 
@@ -127,9 +127,9 @@ def test_spans_and_positions_are_short() -> None:
 
 def test_every_mirror_says_how_far_behind_it_is() -> None:
     mirrors = (
-        MirrorState(url="s3://a", newest=7, missing=0),
-        MirrorState(url="s3://b", newest=5, missing=2),
-        MirrorState(url="gs://c", error="no answer"),
+        MirrorLevel(url="s3://a", newest=7, missing=0),
+        MirrorLevel(url="s3://b", newest=5, missing=2),
+        MirrorLevel(url="gs://c", error="no answer"),
     )
 
     assert "level, 2 behind, failed" in shown(ShardView(shard="commerce/-80", mirrors=mirrors))

@@ -15,7 +15,6 @@ from tidemark.exporter.collector import Samples, add_snapshot
 from tidemark.fleet.counters import Counts, Histogram
 from tidemark.fleet.metrics import (
     CatchupState,
-    MirrorState,
     NewestBackup,
     ProvenBackup,
     RunningStep,
@@ -24,6 +23,7 @@ from tidemark.fleet.metrics import (
     StepProgress,
 )
 from tidemark.fleet.snapshot import Snapshot
+from tidemark.results import MirrorLevel
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +34,7 @@ FULL = ShardView(
     newest=NewestBackup(number=42, position="0-1-9", finished_at=NOW - timedelta(hours=3), bytes=10**9, stored_bytes=5),
     proven=ProvenBackup(number=41, proven_at=NOW - timedelta(hours=3), finished_at=NOW - timedelta(hours=15)),
     damaged={40: "a block is spoilt"},
-    mirrors=(MirrorState(url="gs://b/x", newest=41, missing=1), MirrorState(url="s3://b/x", error="no answer")),
+    mirrors=(MirrorLevel(url="gs://b/x", newest=41, missing=1), MirrorLevel(url="s3://b/x", error="no answer")),
     steps={"restore": StepFigures(seconds=12.5, bytes=7, finished_at=NOW)},
     transactions=77,
     caught=CatchupState(

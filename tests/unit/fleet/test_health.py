@@ -8,7 +8,8 @@ import pytest
 
 from tidemark.fleet import health
 from tidemark.fleet.health import Limits
-from tidemark.fleet.metrics import LastError, MirrorState, NewestBackup, ProvenBackup, RunningStep, ShardView
+from tidemark.fleet.metrics import LastError, NewestBackup, ProvenBackup, RunningStep, ShardView
+from tidemark.results import MirrorLevel
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +45,7 @@ ERROR = LastError(run="r", step="catchup", message="commerce/-80: no\n way\nHINT
         (a_shard(failures=1, last_error=ERROR), ["failed"]),
         (a_shard(hours=25, failures=2, last_error=ERROR), ["age", "failed"]),
         (a_shard(damaged={7: "rotten"}), ["damaged"]),
-        (a_shard(mirrors=[MirrorState(url="s3://b", error="no answer"), MirrorState(url="s3://c")]), ["mirror"]),
+        (a_shard(mirrors=[MirrorLevel(url="s3://b", error="no answer"), MirrorLevel(url="s3://c")]), ["mirror"]),
     ],
 )
 def test_what_is_wrong_with_a_shard(view: ShardView, kinds: list[str]) -> None:
