@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tasks.beat.schedule import Tide
+from tasks.beat.schedule import CycleSchedule
 from tidemark.config import Settings
 
 PRIORITY = 6
@@ -26,7 +26,7 @@ def build(settings: Settings) -> dict[str, dict[str, Any]]:
     entries: dict[str, dict[str, Any]] = {
         f"backup {name}": {
             "task": "tasks.backup",
-            "schedule": Tide(every, offset=place * window / len(names)),
+            "schedule": CycleSchedule(every, offset=place * window / len(names)),
             "args": (name,),
             # A message that nobody could take within its cycle is void: the next cycle's is on its way.
             "options": {"queue": "backup", "priority": PRIORITY, "expires": every},
@@ -36,7 +36,7 @@ def build(settings: Settings) -> dict[str, dict[str, Any]]:
     for name in ("janitor", "notify") if settings.alert.webhook_url_file else ("janitor",):
         entries[name] = {
             "task": f"tasks.{name}",
-            "schedule": Tide(CONTROL_EVERY),
+            "schedule": CycleSchedule(CONTROL_EVERY),
             "options": {"queue": "control", "expires": CONTROL_EVERY},
         }
     return entries

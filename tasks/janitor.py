@@ -11,7 +11,7 @@ from tasks.worker import logs
 from tidemark import fleet
 from tidemark.fleet import records
 from tidemark.queue import admission, messages
-from tidemark.queue.leftovers import find
+from tidemark.queue.leftovers import find_leftovers
 from tidemark.queue.messages import own_queue
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def janitor(self: FleetTask) -> dict[str, Any]:
     nodes = sorted(fleet.nodes.alive(client))
     done: list[dict[str, str]] = []
     with messages.channel() as channel:
-        for found in find(client, settings, channel):
+        for found in find_leftovers(client, settings, channel):
             with logs.about(found.about, step="janitor"):
                 log.warning("%s %s: %s", found.what, found.subject, found.why)
                 found.do()

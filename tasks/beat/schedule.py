@@ -12,11 +12,11 @@ TOO_SOON = 0.25
 """The part of a cycle after a turn in which no other turn is taken."""
 
 
-class Tide(schedule):
-    """High tide every so many seconds, ``offset`` seconds after the cycle's start. Cycles are counted from the epoch,
-    so a restart of beat moves nothing, and a tide that was missed while beat was away is made up for at once.
+class CycleSchedule(schedule):
+    """A turn every so many seconds, ``offset`` seconds after the cycle's start. Cycles are counted from the epoch,
+    so a restart of beat moves nothing, and a turn that was missed while beat was away is made up for at once.
 
-    When the offset moves because shards come and go, a shard that has just had its turn is not sent out again: tides
+    When the offset moves because shards come and go, a shard that has just had its turn is not sent out again: turns
     within a quarter of a cycle after the last turn are left out.
     """
 
@@ -26,7 +26,7 @@ class Tide(schedule):
         self.offset = offset % every
 
     def next_after(self, last_run_at: datetime) -> datetime:
-        """The first tide that counts after a turn at ``last_run_at`` (UTC)."""
+        """The first turn that counts after a turn at ``last_run_at`` (UTC)."""
         last = _timestamp(last_run_at)
         turn = math.floor((last - self.offset) / self.every) + 1
         if turn * self.every + self.offset < last + self.every * TOO_SOON:
@@ -34,21 +34,21 @@ class Tide(schedule):
         return datetime.fromtimestamp(turn * self.every + self.offset, UTC)
 
     def remaining_estimate(self, last_run_at: datetime) -> timedelta:
-        """Time until the next tide; negative when it has been missed."""
+        """Time until the next turn; negative when it has been missed."""
         return self.next_after(last_run_at) - datetime.fromtimestamp(_timestamp(self.now()), UTC)
 
     def is_due(self, last_run_at: datetime) -> schedstate:
-        """Whether the next tide is here, and the seconds to the one after it (or to it, when it is not here yet)."""
+        """Whether the next turn is here, and the seconds to the one after it (or to it, when it is not here yet)."""
         remaining = self.remaining_estimate(last_run_at).total_seconds()
         if remaining > 0:
             return schedstate(is_due=False, next=remaining)
         return schedstate(is_due=True, next=max(0.0, self.remaining_estimate(self.now()).total_seconds()))
 
     def __repr__(self) -> str:
-        return f"<tide: every {self.every:g} s, {self.offset:g} s into the cycle>"
+        return f"<cycle: every {self.every:g} s, {self.offset:g} s into the cycle>"
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Tide):
+        if not isinstance(other, CycleSchedule):
             return NotImplemented
         return (self.every, self.offset) == (other.every, other.offset)
 

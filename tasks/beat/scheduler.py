@@ -11,7 +11,7 @@ from typing import Any, Self
 from celery import Celery
 from redbeat.schedulers import RedBeatScheduler, RedBeatSchedulerEntry
 
-from tasks.beat.schedule import TOO_SOON, Tide
+from tasks.beat.schedule import TOO_SOON, CycleSchedule
 from tidemark import config, fleet
 from tidemark.errors import FleetError, RedisUnavailable
 
@@ -70,6 +70,6 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]
         """An entry that Redis knows nothing of waits for its place in the cycle, like all others, but no longer:
         nothing has been done for it yet, so nothing is too soon."""
         made = super()._maybe_entry(name, entry)
-        if isinstance(made.schedule, Tide):
+        if isinstance(made.schedule, CycleSchedule):
             made.last_run_at = made._default_now() - timedelta(seconds=made.schedule.every * TOO_SOON)
         return made

@@ -35,7 +35,7 @@ def test_a_folder_is_mirrored_to_a_bucket_and_restored_from_it(tmp_path: Path, m
         upload(shard, tmp_path / "data")
         settings = project.settings()
 
-        assert mirror.look(settings, SHARD)[0].missing == 1
+        assert mirror.look_at_all(settings, SHARD)[0].missing == 1
         done = mirror.run_all(settings, repository, SHARD)[0]
         assert (done.copied, done.missing, done.error) == ((1,), 0, "")
         again = mirror.run_all(settings, repository, SHARD)[0]

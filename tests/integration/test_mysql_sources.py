@@ -349,10 +349,10 @@ def test_the_line_for_a_person_starts_a_stock_server(primary: Primary, tmp_path:
         server = place.started(endpoint)
         place.catch_up(server, endpoint)
         server.stop(upgrade_safe=False, progress=ignore)
-        line = place.flavour.start_hint(server.data, place.variables | {"innodb_page_size": "16384"})
+        line = place.flavour.start_command(server.data, place.variables | {"innodb_page_size": "16384"})
     assert re.search(rf"mysqld|mariadbd.* --datadir={server.data}", line)
     assert "page-size" not in line
-    assert "--innodb-page-size=8192" in place.flavour.start_hint(server.data, {"innodb_page_size": "8192"})
+    assert "--innodb-page-size=8192" in place.flavour.start_command(server.data, {"innodb_page_size": "8192"})
     assert os.sep in line.split()[0]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import beat_schedule
-from tasks.beat.schedule import TOO_SOON, Tide
+from tasks.beat.schedule import TOO_SOON, CycleSchedule
 from tidemark.config import CycleSettings, NodeSettings, RepositorySettings, Settings, ShardSettings
 
 pytestmark = pytest.mark.unit
@@ -29,7 +29,7 @@ def _settings(names: list[str], every: str = "12h", window: str | None = None) -
     )
 
 
-def _tides(settings: Settings) -> dict[str, Tide]:
+def _tides(settings: Settings) -> dict[str, CycleSchedule]:
     entries = beat_schedule.build(settings)
     return {entry["args"][0]: entry["schedule"] for entry in entries.values() if entry["task"] == "tasks.backup"}
 
@@ -37,14 +37,14 @@ def _tides(settings: Settings) -> dict[str, Tide]:
 class Beat:
     """Beat with its memory, as Redis keeps it: the last turn of each entry. Looks every ten seconds at the most."""
 
-    def __init__(self, tides: dict[str, Tide], now: datetime) -> None:
+    def __init__(self, tides: dict[str, CycleSchedule], now: datetime) -> None:
         self.now = now
-        self.tides: dict[str, Tide] = {}
+        self.tides: dict[str, CycleSchedule] = {}
         self.last: dict[str, datetime] = {}
         self.sent: list[tuple[datetime, str]] = []
         self.configure(tides)
 
-    def configure(self, tides: dict[str, Tide]) -> None:
+    def configure(self, tides: dict[str, CycleSchedule]) -> None:
         self.tides = tides
         for name, tide in tides.items():
             self.last.setdefault(name, self.now - timedelta(seconds=tide.every * TOO_SOON))
@@ -172,7 +172,11 @@ def test_scheduled_runs_wait_for_those_that_people_ask_for_and_expire_with_their
 def test_the_janitor_comes_each_minute() -> None:
     entry = beat_schedule.build(_settings(["a/0"]))["janitor"]
 
-    assert (entry["task"], entry["schedule"], entry["options"]["queue"]) == ("tasks.janitor", Tide(60), "control")
+    assert (entry["task"], entry["schedule"], entry["options"]["queue"]) == (
+        "tasks.janitor",
+        CycleSchedule(60),
+        "control",
+    )
 
 
 def test_a_thousand_shards_are_scheduled_in_no_time() -> None:

@@ -12,7 +12,7 @@ from tidemark.alerts.webhook import Webhook
 from tidemark.config import Settings
 from tidemark.errors import TidemarkError
 from tidemark.fleet import Client, health, incidents, metrics
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.fleet.incidents import Delivery, Incident
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def _plan(
     settings: Settings, client: Client, now: datetime
 ) -> tuple[list[Event], dict[str, Incident | None], dict[str, Incident | None]]:
     """The events, what to remember once they are told, and what to remember anyway."""
-    limits, known = Limits.of(settings), incidents.known(client)
+    limits, known = Thresholds.of(settings), incidents.known(client)
     views = metrics.views(client, [shard.name for shard in settings.shard])
     events: list[Event] = []
     told: dict[str, Incident | None] = {}

@@ -56,7 +56,7 @@ def command(shard: str, as_json: bool) -> None:
         ],
         right=["number", "size", "stored"],
     )
-    _print_mirrors(mirror.look(settings, name))
+    _print_mirrors(mirror.look_at_all(settings, name))
 
 
 def _print_mirrors(found: tuple[MirrorResult, ...]) -> None:

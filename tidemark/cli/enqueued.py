@@ -16,7 +16,7 @@ from tidemark.cli.pauses import pauses
 from tidemark.cli.shard_table import table
 from tidemark.config import Settings
 from tidemark.errors import RunError, TidemarkError
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 
 if TYPE_CHECKING:
     from tidemark.queue.client import Outcome
@@ -97,7 +97,7 @@ def _enqueue(shard: str, first_backup: str | None, force: bool) -> Outcome:
 
 def _watch(settings: Settings, results: dict[str, Outcome]) -> None:
     """Shows the shards until all their runs have ended; without a terminal, a line as each one ends."""
-    left, limits = dict(results), Limits.of(settings)
+    left, limits = dict(results), Thresholds.of(settings)
     with (
         fleet.connect(settings.redis) as client,
         Live(console=console, refresh_per_second=4, transient=True, vertical_overflow="ellipsis") as live,

@@ -31,7 +31,7 @@ def command(dry_run: bool, as_json: bool) -> None:
 
     done = []
     with fleet.connect(settings.redis) as client, messages.channel() as channel:
-        for found in leftovers.find(client, settings, channel):
+        for found in leftovers.find_leftovers(client, settings, channel):
             if not dry_run:
                 found.do()
             done.append({"what": found.what, "subject": found.subject, "about": found.about, "why": found.why})

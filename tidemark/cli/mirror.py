@@ -53,7 +53,7 @@ def command(shard: str | None, every: bool, dry_run: bool, as_json: bool) -> Non
 
 def _one(settings: Settings, name: str, dry_run: bool) -> tuple[MirrorResult, ...]:
     if dry_run:
-        return mirroring.look(settings, name)
+        return mirroring.look_at_all(settings, name)
     with StepBars() as bars:
         results = mirroring.run_all(settings, wiring.open_repository(settings), name, progress=bars.step(name))
         bars.finish(name, sum(found.seconds for found in results), size(sum(found.bytes for found in results)))

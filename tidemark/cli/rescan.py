@@ -17,7 +17,7 @@ def rescan(settings: Settings, shards: Sequence[str]) -> None:
     with fleet.connect(settings.redis) as client:
         for shard in shards:
             backups = repository.shard(shard).backups()
-            set_mirrors(client, shard, mirror.look(settings, shard))
+            set_mirrors(client, shard, mirror.look_at_all(settings, shard))
             newest = NewestBackup.model_validate(backups[-1], from_attributes=True) if backups else None
             set_newest(client, shard, newest)
             if proofs := [backup for backup in backups if backup.restored_from is not None]:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from tidemark.cli.output import size
 from tidemark.fleet import health
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.fleet.metrics import ShardView, StepProgress
 
 UNCUT = 10_000
@@ -40,7 +40,7 @@ def table(
     views: Sequence[ShardView],
     *,
     width: int,
-    limits: Limits | None = None,
+    limits: Thresholds | None = None,
     waiting: Mapping[str, str] = MappingProxyType({}),
 ) -> Table:
     """Each shard on one line of at most ``width`` columns; facts are left out, the least important first, until it
@@ -54,7 +54,7 @@ def table(
     enough = min(max(longest, LEAST), ENOUGH)
     shown = list(columns)
     for name in ("position", "mirrors", "stop", "restore", "catch-up", "upload", "backup", "stored", "size"):
-        if _room(shown, widths, width) >= (LEAST if name in DEAR else enough):
+        if _space(shown, widths, width) >= (LEAST if name in DEAR else enough):
             break
         if name in shown:
             shown.remove(name)
@@ -62,14 +62,14 @@ def table(
     for name in shown:
         made.add_column(name, justify=columns[name].justify, no_wrap=True)
     made.add_column("now", no_wrap=True)
-    room = max(_room(shown, widths, width), LEAST)
+    space = max(_space(shown, widths, width), LEAST)
     for place, now in enumerate(happening):
-        now.truncate(room, overflow="ellipsis")
+        now.truncate(space, overflow="ellipsis")
         made.add_row(*(rows[name][place] for name in shown), now)
     return made
 
 
-def _room(shown: Sequence[str], widths: dict[str, int], width: int) -> int:
+def _space(shown: Sequence[str], widths: dict[str, int], width: int) -> int:
     """What is left for the last column: each one before it takes three more for the gap."""
     return width - sum(widths[name] + 3 for name in shown) - 1
 
@@ -80,7 +80,7 @@ class _Column:
     justify: Literal["left", "right"] = "right"
 
 
-def _columns(views: Sequence[ShardView], limits: Limits | None, now: datetime) -> dict[str, _Column]:
+def _columns(views: Sequence[ShardView], limits: Thresholds | None, now: datetime) -> dict[str, _Column]:
     """In their order."""
     max_age = limits.max_age.total_seconds() if limits else None
     max_proven_age = limits.max_proven_age.total_seconds() if limits else None

@@ -20,7 +20,7 @@ from tidemark.cli.spark import line as sparkline
 from tidemark.config import Settings
 from tidemark.errors import TidemarkError
 from tidemark.fleet import RunFigures, RunRecord, ShardView, health
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.repository import Backup
 from tidemark.results import STEPS
 
@@ -80,7 +80,7 @@ def _as_json(
     open_runs: Sequence[RunRecord],
     backups: Sequence[Backup] | None,
 ) -> dict[str, Any]:
-    limits = Limits.of(settings)
+    limits = Thresholds.of(settings)
     shard = settings.find_shard(view.shard)
     return {
         "shard": view.shard,
@@ -110,7 +110,7 @@ def _backup_as_json(backup: Backup) -> dict[str, Any]:
 
 
 def _print_head(settings: Settings, view: ShardView, open_runs: Sequence[RunRecord]) -> None:
-    shard, limits = settings.find_shard(view.shard), Limits.of(settings)
+    shard, limits = settings.find_shard(view.shard), Thresholds.of(settings)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")

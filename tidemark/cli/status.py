@@ -22,7 +22,7 @@ from tidemark.cli.shard_table import UNCUT, table
 from tidemark.config import Settings
 from tidemark.errors import TidemarkError
 from tidemark.fleet import health
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.fleet.metrics import ShardView
 
 EPILOG = """\b
@@ -46,7 +46,7 @@ class Seen:
 
     views: list[ShardView]
     nodes: int
-    limits: Limits
+    limits: Thresholds
     waiting: Mapping[str, str]
     """Shards that wait for their run, and for what; empty for a free node."""
 
@@ -118,11 +118,11 @@ def _look(settings: Settings, names: Sequence[str]) -> Seen:
         views = fleet.metrics.views(client, names)
         nodes, waits = len(fleet.nodes.alive(client)), fleet.queues.anything_waits(client)
     if not waits:
-        return Seen(views, nodes, Limits.of(settings), {})
+        return Seen(views, nodes, Thresholds.of(settings), {})
     prepare_celery()  # which takes a while, so it is asked only when there is something to tell
     from tidemark.queue import client as queue_client
 
-    return Seen(views, nodes, Limits.of(settings), queue_client.waiting())
+    return Seen(views, nodes, Thresholds.of(settings), queue_client.waiting())
 
 
 def _choose(seen: Seen, states: Sequence[str], sort: str) -> list[ShardView]:
@@ -197,10 +197,10 @@ def _screen(seen: Seen, states: Sequence[str], sort: str) -> Group:
     chosen = _choose(seen, states, sort)
     if sort == "config":
         chosen.sort(key=lambda view: _FIRST[health.state(view, seen.limits)])
-    room = max(facts.height - 6, 1)
-    left = len(chosen) - room
+    lines = max(facts.height - 6, 1)
+    left = len(chosen) - lines
     below = [Text(f"... and {left} more", "dim")] if left > 0 else []
-    shown = chosen[: room - len(below)] if left > 0 else chosen
+    shown = chosen[: lines - len(below)] if left > 0 else chosen
     heading = Text(f"tidemark status, {datetime.now(UTC):%H:%M:%S} UTC", "bold")
     drawn = table(shown, width=facts.width, limits=seen.limits, waiting=seen.waiting)
     return Group(heading, drawn, *below, Text(_totals(seen), "dim"))

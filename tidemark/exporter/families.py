@@ -18,18 +18,18 @@ class Family:
     kind: Kind
     labels: tuple[str, ...]
     help: str
-    room: str
+    group: str
     """The heading that docs/metrics.md puts it under."""
 
 
-def _room(room: str, *rows: tuple[str, Kind, tuple[str, ...], str]) -> tuple[Family, ...]:
-    return tuple(Family(f"tidemark_{name}", kind, labels, text, room) for name, kind, labels, text in rows)
+def _group(group: str, *rows: tuple[str, Kind, tuple[str, ...], str]) -> tuple[Family, ...]:
+    return tuple(Family(f"tidemark_{name}", kind, labels, text, group) for name, kind, labels, text in rows)
 
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        *_room(
+        *_group(
             "The exporter itself",
             ("up", "gauge", (), "1 when Redis could be read at this scrape, else 0 and most of the rest is missing."),
             ("scrape_seconds", "gauge", (), "Seconds that reading Redis took at this scrape."),
@@ -37,7 +37,7 @@ FAMILIES: dict[str, Family] = {
             ("config_valid", "gauge", (), "1 when the configuration file is valid, 0 when an older one still counts."),
             ("build_info", "gauge", ("version",), "Always 1; the version of Tidemark."),
         ),
-        *_room(
+        *_group(
             "The configuration",
             ("shards", "gauge", ("keyspace",), "Shards in the configuration."),
             ("cycle_seconds", "gauge", (), "[cycle] every: seconds from one backup of a shard to its next one."),
@@ -49,7 +49,7 @@ FAMILIES: dict[str, Family] = {
                 "How old a shard's newest proven backup may be: [alert] max_proven_age.",
             ),
         ),
-        *_room(
+        *_group(
             "Is every shard safe?",
             ("backup_exists", "gauge", SHARD, "1 when the shard has a complete backup, else 0."),
             ("backup_age_seconds", "gauge", SHARD, "Seconds since the newest complete backup was finished."),
@@ -71,7 +71,7 @@ FAMILIES: dict[str, Family] = {
             ),
             ("mirror_failing", "gauge", (*SHARD, "mirror"), "1 when a mirror could not be brought level, else 0."),
         ),
-        *_room(
+        *_group(
             "Runs",
             (
                 "runs_total",
@@ -106,7 +106,7 @@ FAMILIES: dict[str, Family] = {
             ("storage_retries_total", "counter", (*SHARD, "step"), "Steps that were tried again: the store was away."),
             ("lease_losses_total", "counter", SHARD, "Steps that ended because their run had lost the shard's lease."),
         ),
-        *_room(
+        *_group(
             "Bytes and transactions",
             ("read_bytes_total", "counter", SHARD, "Bytes of database files that uploads went through."),
             ("stored_bytes_total", "counter", SHARD, "Bytes that runs added to the repository."),
@@ -114,7 +114,7 @@ FAMILIES: dict[str, Family] = {
             ("replicated_transactions_total", "counter", SHARD, "Transactions that catch-ups applied."),
             ("last_catchup_transactions", "gauge", SHARD, "Transactions that the last catch-up applied."),
         ),
-        *_room(
+        *_group(
             "The primaries",
             (
                 "catchup_lag_seconds",
@@ -146,7 +146,7 @@ FAMILIES: dict[str, Family] = {
             ("binlog_retention_seconds", "gauge", SHARD, "For how long the source keeps binary logs; 0: for ever."),
             ("binlog_size_bytes", "gauge", SHARD, "Bytes of all binary logs that the source has."),
         ),
-        *_room(
+        *_group(
             "The fleet",
             ("nodes", "gauge", (), "Nodes that are there."),
             ("node_uptime_seconds", "gauge", ("node",), "Seconds that a node has been there."),

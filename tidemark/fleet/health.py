@@ -19,7 +19,7 @@ State = Literal["running", "late", "failed", "idle"]
 STATES: tuple[State, ...] = ("running", "late", "failed", "idle")
 
 
-class Limits(BaseModel):
+class Thresholds(BaseModel):
     """From when on a shard counts as not safe."""
 
     model_config = ConfigDict(frozen=True)
@@ -30,7 +30,7 @@ class Limits(BaseModel):
     """Of its newest proven backup."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Limits:
+    def of(cls, settings: Settings) -> Thresholds:
         """Those of ``[alert]``."""
         return cls(max_age=settings.max_age, max_proven_age=settings.max_proven_age)
 
@@ -57,18 +57,18 @@ def proven_age(view: ShardView, now: datetime | None = None) -> float | None:
     return _since(view.proven.finished_at or view.proven.proven_at, now)
 
 
-def troubles(view: ShardView, limits: Limits, now: datetime | None = None) -> list[Trouble]:
+def troubles(view: ShardView, limits: Thresholds, now: datetime | None = None) -> list[Trouble]:
     """What is wrong with a shard, the worst first; empty when it is safe."""
     now = now or datetime.now(UTC)
     return [*_over(view, limits, now), *_leading_there(view)]
 
 
-def over(view: ShardView, limits: Limits, now: datetime | None = None) -> list[Trouble]:
+def over(view: ShardView, limits: Thresholds, now: datetime | None = None) -> list[Trouble]:
     """Only what puts a shard over its limit."""
     return _over(view, limits, now or datetime.now(UTC))
 
 
-def state(view: ShardView, limits: Limits, now: datetime | None = None) -> State:
+def state(view: ShardView, limits: Thresholds, now: datetime | None = None) -> State:
     """A shard in one word; one that runs is ``running`` whatever else it is."""
     if view.running:
         return "running"
@@ -77,7 +77,7 @@ def state(view: ShardView, limits: Limits, now: datetime | None = None) -> State
     return "failed" if view.failures else "idle"
 
 
-def states(view: ShardView, limits: Limits, now: datetime | None = None) -> frozenset[State]:
+def states(view: ShardView, limits: Thresholds, now: datetime | None = None) -> frozenset[State]:
     """All that is true of a shard: one that is late and runs is both. ``idle`` is what is none of the others."""
     found: set[State] = set()
     if view.running:
@@ -89,7 +89,7 @@ def states(view: ShardView, limits: Limits, now: datetime | None = None) -> froz
     return frozenset(found or {"idle"})
 
 
-def _over(view: ShardView, limits: Limits, now: datetime) -> list[Trouble]:
+def _over(view: ShardView, limits: Thresholds, now: datetime) -> list[Trouble]:
     newest, proven = age(view, now), proven_age(view, now)
     if view.newest is None or newest is None:
         return [Trouble(kind="no-backup", message="no backup")]

@@ -76,7 +76,7 @@ def level(settings: Settings, shard_name: str, place: RepositorySettings) -> Lev
     return wiring.open_repository(settings).mirror(wiring.find_store(place), shard_name).level()
 
 
-def look(settings: Settings, shard_name: str) -> tuple[MirrorResult, ...]:
+def look_at_all(settings: Settings, shard_name: str) -> tuple[MirrorResult, ...]:
     """How far behind every mirror is, by what is in the stores; a store that does not answer says so in ``error``."""
     results = []
     for place in settings.mirrors:

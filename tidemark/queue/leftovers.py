@@ -42,7 +42,7 @@ class Finding:
     do: Callable[[], object]
 
 
-def find(client: redis.Redis, settings: Settings, channel: Any) -> Iterator[Finding]:
+def find_leftovers(client: redis.Redis, settings: Settings, channel: Any) -> Iterator[Finding]:
     """Everything that is left over, in the order in which it is to be dealt with."""
     now = datetime.now(UTC)
     there = frozenset(fleet.nodes.alive(client))
@@ -66,12 +66,12 @@ def lost_runs(client: redis.Redis, settings: Settings, there: frozenset[str], no
     """Runs whose node is gone: nobody can continue them, for their folders are on it."""
     runs = records.open_runs(client)
     held = {run.run for run in runs if (holder := fleet.leases.holder(client, run.shard)) and holder.run == run.run}
-    for run in plan(runs, there, frozenset(held), now):
+    for run in select_lost(runs, there, frozenset(held), now):
         why = f"node {run.node} is gone; it was at step {run.step} of run {run.run}"
         yield Finding("run", run.run, run.shard, why, partial(_give_up, client, settings, run, why))
 
 
-def plan(runs: list[RunRecord], nodes: frozenset[str], held: frozenset[str], now: datetime) -> list[RunRecord]:
+def select_lost(runs: list[RunRecord], nodes: frozenset[str], held: frozenset[str], now: datetime) -> list[RunRecord]:
     """The runs that are lost: their node is gone, nobody renews their lease, and they have been silent for a while."""
     return [run for run in runs if run.node not in nodes and run.run not in held and now - run.updated > GRACE]
 

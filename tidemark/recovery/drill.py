@@ -59,7 +59,7 @@ def run(
     flavour = wiring.find_flavour(settings, backup.flavour)
     flavour.check_can_open(backup.server_version)
     with _folder(settings, shard_name) as folder:
-        where = staging.look(folder / "data", delta=False)
+        where = staging.inspect_target(folder / "data", delta=False)
         staging.check_room(where, found.needed_bytes, f"backup {backup.number} of {shard_name}")
         server = mysql.PrivateServer(flavour, folder, wiring.server_options(settings, backup.variables, backup.bytes))
         began = time.monotonic()

@@ -84,7 +84,7 @@ def run(
     began = time.monotonic()
     place = place or settings.repository
     found = find(settings, shard_name, number=number, place=place)
-    where = staging.look(target, delta=delta)
+    where = staging.inspect_target(target, delta=delta)
     staging.check_room(where, found.needed_bytes, f"backup {found.backup.number} of {shard_name}")
     with staging.working(where) as folder:
         restored = found.backups.restore(
@@ -103,6 +103,6 @@ def run(
 
 def _start_command(settings: Settings, backup: Backup, target: Path) -> str:
     try:
-        return wiring.find_flavour(settings, backup.flavour).start_hint(target, backup.variables)
+        return wiring.find_flavour(settings, backup.flavour).start_command(target, backup.variables)
     except ServerError:
         return ""  # restoring needs no server; starting one may happen on another machine

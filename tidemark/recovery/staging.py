@@ -26,15 +26,15 @@ INCOMPLETE = ".tidemark-incomplete"
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
+class Staging:
     """A target, and what is there already."""
 
     target: Path
     """Absolute."""
-    staging: Path
+    folder: Path
     """Where the restore works: beside the target, or in it when the target is a mount point."""
     continued: bool
-    """Whether an earlier restore has left something in ``staging``."""
+    """Whether an earlier restore has left something in ``folder``."""
     delta: bool
     """Whether the target holds a data folder that is to become the backup."""
 
@@ -44,7 +44,7 @@ class Landing:
         return self.continued or self.delta
 
 
-def look(target: Path, *, delta: bool) -> Landing:
+def inspect_target(target: Path, *, delta: bool) -> Staging:
     """What a restore to this target has to do with; changes nothing. Raises ``RunError`` when it must not be done:
     the target holds something, or with ``delta`` something that is not a data folder at rest."""
     target = target.absolute()
@@ -68,7 +68,7 @@ def look(target: Path, *, delta: bool) -> Landing:
         _check_data_folder(target)
         if continued and not inside:
             raise RunError(f"there are both {target} and {staging}", "remove the one that is of no use; see their age")
-    return Landing(target, staging, continued, delta=filled)
+    return Staging(target, staging, continued, delta=filled)
 
 
 def _check_data_folder(target: Path) -> None:
@@ -81,66 +81,66 @@ def _check_data_folder(target: Path) -> None:
         raise RunError(f"a server is running on {target}: {server}", "stop it first; nothing was changed")
 
 
-def check_room(landing: Landing, needed: int, what: str) -> None:
+def check_room(staging: Staging, needed: int, what: str) -> None:
     """Raises ``DiskFull``, before anything is written, when the target's disk cannot take ``needed`` bytes."""
-    place = landing.target if landing.delta else landing.staging
-    there = allocated(place) if landing.reuse else 0
-    free = free_bytes(landing.staging)
+    place = staging.target if staging.delta else staging.folder
+    there = allocated(place) if staging.reuse else 0
+    free = free_bytes(staging.folder)
     if needed > free + there:
         reused = f", and {megabytes(there)} that are there already can be used again" if there else ""
         raise DiskFull(
-            f"{what} takes {megabytes(needed)}; the disk of {landing.target} has {megabytes(free)} free{reused}",
+            f"{what} takes {megabytes(needed)}; the disk of {staging.target} has {megabytes(free)} free{reused}",
             "restore to a larger disk; nothing was written",
         )
 
 
 @contextlib.contextmanager
-def working(landing: Landing) -> Iterator[Path]:
+def working(staging: Staging) -> Iterator[Path]:
     """Gives the folder to restore into, for this restore alone. What this call has made is removed again when it ends
     by an error or a signal; what was there before stays, to be continued by the next restore."""
-    staging, target = landing.staging, landing.target
+    folder, target = staging.folder, staging.target
     made: list[Path] = []
     alone = False
     with contextlib.ExitStack() as stack:
         try:
             try:
-                made = _make_parents(staging.parent)
-                if landing.delta:
-                    _set_aside(landing)
+                made = _make_parents(folder.parent)
+                if staging.delta:
+                    _set_aside(staging)
                 else:
-                    staging.mkdir(mode=0o700, exist_ok=landing.continued)
-                stack.enter_context(locked(staging))
+                    folder.mkdir(mode=0o700, exist_ok=staging.continued)
+                stack.enter_context(locked(folder))
             except BlockingIOError:
                 raise RunError(f"another restore to {target} is running", "wait for it, or stop it") from None
             except OSError as error:
                 raise failed(target, error) from error
             alone = True
-            yield staging
+            yield folder
         except BaseException as error:
-            if not landing.reuse and (alone or made):
-                shutil.rmtree(staging, ignore_errors=True)
-                for folder in reversed(made):
+            if not staging.reuse and (alone or made):
+                shutil.rmtree(folder, ignore_errors=True)
+                for made_here in reversed(made):
                     with contextlib.suppress(OSError):
-                        folder.rmdir()
+                        made_here.rmdir()
                 raise
             if not alone:
                 raise
-            kept = f"what is there is kept in {staging}, and no server must be started on it; restore to {target} again"
+            kept = f"what is there is kept in {folder}, and no server must be started on it; restore to {target} again"
             if isinstance(error, TidemarkError):
                 raise type(error)(error.message, f"{error.hint}; {kept}" if error.hint else kept) from error
             log.warning("stopped: %s", kept)
             raise
 
 
-def _set_aside(landing: Landing) -> None:
+def _set_aside(staging: Staging) -> None:
     """Takes a data folder away from where a server would be started on it. Nothing is copied."""
-    if landing.staging.parent != landing.target:
-        landing.target.rename(landing.staging)
+    if staging.folder.parent != staging.target:
+        staging.target.rename(staging.folder)
         return
-    landing.staging.mkdir(mode=0o700, exist_ok=True)
-    for path in landing.target.iterdir():
-        if path != landing.staging:
-            path.rename(landing.staging / path.name)
+    staging.folder.mkdir(mode=0o700, exist_ok=True)
+    for path in staging.target.iterdir():
+        if path != staging.folder:
+            path.rename(staging.folder / path.name)
 
 
 def _make_parents(folder: Path) -> list[Path]:
@@ -151,16 +151,16 @@ def _make_parents(folder: Path) -> list[Path]:
     return missing
 
 
-def put_in_place(landing: Landing) -> None:
+def put_in_place(staging: Staging) -> None:
     """The folder becomes the target; on disk when this returns."""
-    staging, target = landing.staging, landing.target
+    folder, target = staging.folder, staging.target
     try:
-        if staging.parent == target:
-            for path in staging.iterdir():
+        if folder.parent == target:
+            for path in folder.iterdir():
                 path.rename(target / path.name)
-            staging.rmdir()
+            folder.rmdir()
         else:
-            staging.rename(target)
+            folder.rename(target)
         descriptor = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)

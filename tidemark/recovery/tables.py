@@ -51,7 +51,7 @@ def run(
     backup = found.backup
     flavour = wiring.find_flavour(settings, backup.flavour)
     flavour.check_can_open(backup.server_version)
-    where = staging.look(target, delta=False)
+    where = staging.inspect_target(target, delta=False)
     needed = min(found.needed_bytes, found.manifest.part(wanted.need_file).backup.bytes)
     staging.check_room(where, needed, f"what is needed of backup {backup.number} of {shard_name}")
     with staging.working(where) as folder:

@@ -2,5 +2,5 @@
 room knows Flower and Tornado.
 
 ``flowerconfig.py``, which Flower reads when it starts, calls ``login.install`` and ``plugin.install``. ``board`` and
-``story`` say what the pages show and are pure; ``source`` asks the fleet, ``actions`` does what the buttons say.
+``story`` say what the pages show and are pure; ``reader`` asks the fleet, ``actions`` does what the buttons say.
 """

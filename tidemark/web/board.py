@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tidemark.fleet import ShardView, health
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 
 Health = Literal["fine", "failing", "late", "missing"]
 
@@ -87,13 +87,13 @@ class Row(Value):
 
 
 def rows(
-    views: Iterable[ShardView], limits: Limits, now: datetime, *, waiting: Mapping[str, str] | None = None
+    views: Iterable[ShardView], limits: Thresholds, now: datetime, *, waiting: Mapping[str, str] | None = None
 ) -> list[Row]:
     """A row per shard, in their order. ``waiting`` says what those wait for that have not begun."""
     return [row(view, limits, now, waiting=(waiting or {}).get(view.shard)) for view in views]
 
 
-def row(view: ShardView, limits: Limits, now: datetime, *, waiting: str | None = None) -> Row:
+def row(view: ShardView, limits: Thresholds, now: datetime, *, waiting: str | None = None) -> Row:
     """One shard's row. ``now`` is in UTC."""
     newest, proven = view.newest, view.proven
     troubles = health.troubles(view, limits, now)

@@ -18,7 +18,7 @@ from tornado.web import RequestHandler, StaticFileHandler, url
 from tidemark.errors import TidemarkError, UnknownShard
 from tidemark.web import actions
 from tidemark.web.actions import Done
-from tidemark.web.source import Source
+from tidemark.web.reader import FleetReader
 
 Result = TypeVar("Result")
 
@@ -42,7 +42,7 @@ VERSION = _version()
 def routes() -> list[url]:
     """The addresses below ``/shards``. ``api`` and ``assets`` have more parts than a shard's name has, so that a
     keyspace may have any name."""
-    source = {"source": Source()}
+    source = {"source": FleetReader()}
     shard = r"([^/]+/[^/]+)"
     return [
         url(r"/shards", FleetPage, name="shards"),
@@ -97,7 +97,7 @@ class FleetPage(Page):
 class ShardPage(Page):
     """One shard."""
 
-    def initialize(self, source: Source) -> None:
+    def initialize(self, source: FleetReader) -> None:
         self._source = source
 
     @web.authenticated
@@ -112,7 +112,7 @@ class ShardPage(Page):
 class Api(Handler):
     """JSON; errors too: ``{"error": ..., "hint": ...}``."""
 
-    def initialize(self, source: Source) -> None:
+    def initialize(self, source: FleetReader) -> None:
         self._source = source
 
     def get_login_url(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tidemark.fleet import RunFigures, ShardView
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.web import board
 from tidemark.web.board import Row, Value
 
@@ -17,7 +17,7 @@ class Story(Value):
     at: datetime
     """When this was so, UTC."""
     row: Row
-    limits: Limits
+    limits: Thresholds
     position: str
     """The GTID position of the newest backup."""
     runs: tuple[RunFigures, ...]
@@ -27,7 +27,7 @@ class Story(Value):
 def tell(
     view: ShardView,
     runs: Sequence[RunFigures],
-    limits: Limits,
+    limits: Thresholds,
     now: datetime,
     *,
     waiting: str | None = None,

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from tidemark.cli.shard_table import brief, short_position, table
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.fleet.metrics import (
     LastError,
     NewestBackup,
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.unit
 
 
 NOW = datetime.now(UTC)
-LIMITS = Limits(max_age=timedelta(hours=24), max_proven_age=timedelta(hours=36))
+LIMITS = Thresholds(max_age=timedelta(hours=24), max_proven_age=timedelta(hours=36))
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 

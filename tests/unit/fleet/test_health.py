@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tidemark.fleet import health
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.fleet.metrics import LastError, NewestBackup, ProvenBackup, RunningStep, ShardView
 from tidemark.results import MirrorLevel
 
 pytestmark = pytest.mark.unit
 
 NOW = datetime(2026, 11, 26, 3, tzinfo=UTC)
-LIMITS = Limits(max_age=timedelta(hours=24), max_proven_age=timedelta(hours=36))
+LIMITS = Thresholds(max_age=timedelta(hours=24), max_proven_age=timedelta(hours=36))
 
 
 def a_shard(hours: float | None = 3, proven: float | None = 15, number: int = 2, **more: object) -> ShardView:

@@ -32,11 +32,11 @@ def _run(silent_for: timedelta, node: str = "node1@a") -> RunRecord:
 def test_a_run_is_lost_when_its_node_is_gone_nobody_renews_its_lease_and_it_is_silent(
     silent_for: timedelta, nodes: set[str], held: set[str], lost: bool
 ) -> None:
-    from tidemark.queue.leftovers import plan
+    from tidemark.queue.leftovers import select_lost
 
     run = _run(silent_for)
 
-    assert plan([run], frozenset(nodes), frozenset(held), NOW) == ([run] if lost else [])
+    assert select_lost([run], frozenset(nodes), frozenset(held), NOW) == ([run] if lost else [])
 
 
 @pytest.mark.parametrize(("lost_runs", "minutes"), [(1, 1), (2, 2), (3, 4)])

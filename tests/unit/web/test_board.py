@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tidemark.fleet import RunFigures, ShardView
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.fleet.metrics import LastError, NewestBackup, ProvenBackup, RunningStep, StepProgress
 from tidemark.web import board, story
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 
 NOW = datetime(2026, 11, 26, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-LIMITS = Limits(max_age=24 * HOUR, max_proven_age=36 * HOUR)
+LIMITS = Thresholds(max_age=24 * HOUR, max_proven_age=36 * HOUR)
 SHARD = "commerce/-80"
 
 

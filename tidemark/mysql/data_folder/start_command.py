@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def start_line(program: Path, data: Path, variables: Mapping[str, str], defaults: Mapping[str, str]) -> str:
+def start_command(program: Path, data: Path, variables: Mapping[str, str], defaults: Mapping[str, str]) -> str:
     """How a person starts a stock server on a folder, first of all to look: over a socket, without a port."""
     socket = data / "mysqld.sock"
     if len(bytes(socket)) > 100:

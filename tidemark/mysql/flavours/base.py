@@ -63,7 +63,7 @@ class Flavour(Protocol):
         """Raises ``ServerError`` when the installed server cannot open what a server of this version has written."""
         ...
 
-    def start_hint(self, data: Path, variables: Mapping[str, str]) -> str:
+    def start_command(self, data: Path, variables: Mapping[str, str]) -> str:
         """The command line that starts a stock server on a restored folder, for a person to type."""
         ...
 

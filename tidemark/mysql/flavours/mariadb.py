@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing
-from tidemark.mysql.data_folder.start_command import start_line
+from tidemark.mysql.data_folder.start_command import start_command
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavours.base import ReplicaStatus
 from tidemark.mysql.flavours.programs import Programs
@@ -58,9 +58,11 @@ class MariaDB:
     def check_can_open(self, server_version: str) -> None:
         check_can_open("MariaDB", mariadb_needs, self.server_version, server_version)
 
-    def start_hint(self, data: Path, variables: Mapping[str, str]) -> str:
+    def start_command(self, data: Path, variables: Mapping[str, str]) -> str:
         stock_undo = "3" if parse_version(self.server_version) >= (11, 0, 0) else "0"
-        return start_line(self.server_program(), data, variables, _DEFAULTS | {"innodb_undo_tablespaces": stock_undo})
+        return start_command(
+            self.server_program(), data, variables, _DEFAULTS | {"innodb_undo_tablespaces": stock_undo}
+        )
 
     def server_program(self) -> Path:
         return self.programs.find("mariadbd", "mysqld")

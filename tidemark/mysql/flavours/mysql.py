@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing, ServerError
-from tidemark.mysql.data_folder.start_command import start_line
+from tidemark.mysql.data_folder.start_command import start_command
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavours.base import ReplicaStatus
 from tidemark.mysql.flavours.programs import Programs
@@ -56,8 +56,8 @@ class MySQL:
     def check_can_open(self, server_version: str) -> None:
         check_can_open("MySQL", mysql_needs, self.server_version, server_version)
 
-    def start_hint(self, data: Path, variables: Mapping[str, str]) -> str:
-        return start_line(self.server_program(), data, variables, _DEFAULTS)
+    def start_command(self, data: Path, variables: Mapping[str, str]) -> str:
+        return start_command(self.server_program(), data, variables, _DEFAULTS)
 
     def server_program(self) -> Path:
         return self.programs.find("mysqld")

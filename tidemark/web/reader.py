@@ -10,7 +10,7 @@ from typing import Any
 from tidemark import config, fleet
 from tidemark.config import Settings
 from tidemark.fleet import history, metrics, nodes, records
-from tidemark.fleet.health import Limits
+from tidemark.fleet.health import Thresholds
 from tidemark.queue import client as queue_client
 from tidemark.web import board, story
 from tidemark.web.board import Value
@@ -28,11 +28,11 @@ class Fleet(Value):
     """When this was so, UTC."""
     nodes: int
     """Nodes that are there."""
-    limits: Limits
+    limits: Thresholds
     changes: Changes
 
 
-class Source:
+class FleetReader:
     """What Redis knows, asked for at most twice a second however many browsers ask."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Source:
     def fleet(self, mark: str = "") -> Fleet:
         """All shards, or those that have changed since ``mark``. Raises ``ConfigError``, ``RedisUnavailable``."""
         settings = self.settings()
-        limits = Limits.of(settings)
+        limits = Thresholds.of(settings)
         with self._lock:
             if time.monotonic() - self._asked > FRESH:
                 with fleet.connect(settings.redis) as client:
@@ -74,7 +74,7 @@ class Source:
             waiting = _waiting(client).get(configured.name)
             (view,) = metrics.views(client, [configured.name])
             runs = history.runs(client, configured.name)
-        return story.tell(view, runs, Limits.of(settings), board.now(), waiting=waiting)
+        return story.tell(view, runs, Thresholds.of(settings), board.now(), waiting=waiting)
 
 
 def _waiting(client: Any) -> dict[str, str]:
