@@ -18,7 +18,7 @@ from tests.support.fleet import Fleet
 from tests.support.needs import need_program
 from tests.support.waiting import wait_until
 from tests.support.webhook import Receiver
-from tidemark.cli.status import NAMED
+from tidemark.cli.fleet.status import NAMED
 from tidemark.fleet import records
 
 pytestmark = pytest.mark.acceptance

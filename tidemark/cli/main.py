@@ -18,30 +18,30 @@ from tidemark.cli.pauses import pauses
 from tidemark.errors import TidemarkError
 
 COMMANDS = {
-    "backup": "backup.command",
-    "backups": "backups.command",
-    "cancel": "cancel.command",
-    "completion": "completion.command",
-    "config": "check.group",
-    "drill": "drill.command",
-    "exporter": "exporter.command",
-    "janitor": "janitor.command",
-    "keys": "keys.group",
-    "logs": "logs.command",
-    "mirror": "mirror.command",
-    "nodes": "nodes.command",
-    "notify": "notify.command",
-    "plan": "plan.command",
-    "prune": "prune.command",
-    "queue": "queue.command",
-    "restore": "restore.command",
-    "retry": "retry.command",
-    "run": "run.command",
-    "shards": "shards.command",
-    "show": "show.command",
-    "status": "status.command",
-    "users": "users.group",
-    "verify": "verify.command",
+    "backup": "repository.backup.command",
+    "backups": "repository.backups.command",
+    "cancel": "fleet.cancel.command",
+    "completion": "setup.completion.command",
+    "config": "setup.check.group",
+    "drill": "repository.drill.command",
+    "exporter": "fleet.exporter.command",
+    "janitor": "fleet.janitor.command",
+    "keys": "repository.keys.group",
+    "logs": "fleet.logs.command",
+    "mirror": "repository.mirror.command",
+    "nodes": "fleet.nodes.command",
+    "notify": "fleet.notify.command",
+    "plan": "fleet.plan.command",
+    "prune": "repository.prune.command",
+    "queue": "fleet.queue.command",
+    "restore": "repository.restore.command",
+    "retry": "fleet.retry.command",
+    "run": "fleet.run.command",
+    "shards": "setup.shards.command",
+    "show": "fleet.show.command",
+    "status": "fleet.status.command",
+    "users": "setup.users.group",
+    "verify": "repository.verify.command",
 }
 """Every command, and where it is: loaded when it is called, because all of them together take most of a second."""
 
@@ -55,7 +55,7 @@ class Group(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS and cmd_name not in self.commands:
-            module, _, attribute = COMMANDS[cmd_name].partition(".")
+            module, _, attribute = COMMANDS[cmd_name].rpartition(".")
             self.add_command(getattr(importlib.import_module(f"tidemark.cli.{module}"), attribute))
         return super().get_command(ctx, cmd_name)
 

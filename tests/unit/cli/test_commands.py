@@ -55,8 +55,8 @@ def test_a_command_does_not_wait_for_what_others_need() -> None:
     code = "import sys; from tidemark.cli.main import cli; cli.get_command(None, 'logs'); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
-    assert "tidemark.cli.logs" in loaded
-    assert not {"celery", "boto3", "MySQLdb", "tidemark.cli.backup"} & set(loaded)
+    assert "tidemark.cli.fleet.logs" in loaded
+    assert not {"celery", "boto3", "MySQLdb", "tidemark.cli.repository.backup"} & set(loaded)
 
 
 @pytest.mark.parametrize(("words", "command"), COMMANDS, ids=IDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tidemark.cli.context import common_options, complete_shards, json_option, load_settings
-from tidemark.cli.enqueued import enqueue, say_what_would_be
+from tidemark.cli.fleet.enqueued import enqueue, say_what_would_be
 from tidemark.cli.selection import select
 
 EPILOG = """\b

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from tidemark import __version__, fleet
 from tidemark.cli.context import common_options, json_option, load_settings
+from tidemark.cli.fleet.shard_table import moving
 from tidemark.cli.output import age, facts, print_json, print_table, size
-from tidemark.cli.shard_table import moving
 from tidemark.fleet import RunRecord, ShardView
 from tidemark.fleet.nodes import Node
 

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from tidemark.cli.shard_table import brief, short_position, table
+from tidemark.cli.fleet.shard_table import brief, short_position, table
 from tidemark.fleet.health import Thresholds
 from tidemark.fleet.metrics import (
     LastError,

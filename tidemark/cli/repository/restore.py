@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from tidemark.cli import restore_tables
 from tidemark.cli.bars import StepBars
 from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.output import facts, print_json, size, span
+from tidemark.cli.repository import restore_tables
 from tidemark.config import RepositorySettings, Settings
 from tidemark.mysql import TablePatterns
 from tidemark.recovery import restore

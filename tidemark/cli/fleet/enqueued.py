@@ -11,9 +11,9 @@ from rich.text import Text
 
 from tidemark import fleet
 from tidemark.cli.context import prepare_celery
+from tidemark.cli.fleet.shard_table import table
 from tidemark.cli.output import console, facts, print_json, size
 from tidemark.cli.pauses import pauses
-from tidemark.cli.shard_table import table
 from tidemark.config import Settings
 from tidemark.errors import RunError, TidemarkError
 from tidemark.fleet.health import Thresholds

@@ -14,11 +14,11 @@ from rich.text import Text
 
 from tidemark import fleet
 from tidemark.cli.context import common_options, complete_shards, json_option, load_settings, prepare_celery
+from tidemark.cli.fleet.rescan import rescan as rescan_repository
+from tidemark.cli.fleet.shard_table import UNCUT, table
 from tidemark.cli.output import console, facts, print_json, size, span
 from tidemark.cli.pauses import pauses
-from tidemark.cli.rescan import rescan as rescan_repository
 from tidemark.cli.selection import select
-from tidemark.cli.shard_table import UNCUT, table
 from tidemark.config import Settings
 from tidemark.errors import TidemarkError
 from tidemark.fleet import health

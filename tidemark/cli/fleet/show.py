@@ -14,8 +14,8 @@ from rich.text import Text
 
 from tidemark import fleet, wiring
 from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
+from tidemark.cli.fleet.shard_table import brief, moving
 from tidemark.cli.output import age, console, facts, moment, print_json, print_table, size, span
-from tidemark.cli.shard_table import brief, moving
 from tidemark.cli.spark import line as sparkline
 from tidemark.config import Settings
 from tidemark.errors import TidemarkError

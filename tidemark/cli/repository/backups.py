@@ -10,8 +10,8 @@ from rich.text import Text
 
 from tidemark import wiring
 from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
-from tidemark.cli.mirror import state
 from tidemark.cli.output import age, facts, moment, print_json, print_table, size
+from tidemark.cli.repository.mirror import state
 from tidemark.maintenance import mirror
 from tidemark.repository import Backup
 from tidemark.steps import MirrorResult
