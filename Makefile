@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults soak lint format types unit contract integration acceptance bench setup system clean
+.PHONY: help demo test test-faults soak lint map format types unit contract integration acceptance bench setup system clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -19,6 +19,9 @@ test: setup ## everything that runs without a cloud account: lint, types, all te
 lint: setup ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+map: setup ## draw the rooms in docs/architecture.md anew, from the code
+	$(BIN)/python scripts/architecture-map docs/architecture.md
 
 format: setup ## let ruff mend the style
 	$(BIN)/ruff check --fix .

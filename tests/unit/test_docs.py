@@ -15,7 +15,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("script", "page"),
-    [("configuration-reference", "configuration.md"), ("metrics-reference", "metrics.md")],
+    [
+        ("architecture-map", "architecture.md"),
+        ("configuration-reference", "configuration.md"),
+        ("metrics-reference", "metrics.md"),
+    ],
 )
 def test_a_page_is_what_the_code_says(script: str, page: str) -> None:
     made = subprocess.run(

@@ -1,4 +1,19 @@
-"""The configuration: one TOML file, validated as a whole. Frozen once loaded; never holds a secret itself."""
+"""The configuration: one TOML file, validated as a whole. Frozen once loaded; never holds a secret itself.
+
+::
+
+    alert       ``[alert]``: when a shard is not safe, and who is told
+    fleet       ``[cycle]``, ``[node]``, ``[redis]``, ``[retention]``
+    flower      ``[flower]``: where it listens, who may log in
+    limits      ``[fleet]`` and ``[limits]``: how much goes on, for how long
+    load        finding, reading and validating the file
+    logs        ``[logs]``: how workers log
+    metrics     ``[metrics]``: where the exporter listens
+    repository  ``[repository]`` and ``[[mirror]]``: where backups are, and their keys
+    settings    the whole file
+    shard       ``[[shard]]``: one shard
+    types       durations, sizes, paths and names, as people write them
+"""
 
 from tidemark.config.alert import AlertSettings
 from tidemark.config.fleet import CycleSettings, NodeSettings, RedisSettings, RetentionSettings

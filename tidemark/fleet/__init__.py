@@ -2,6 +2,25 @@
 
 Redis is a view and a referee, never the truth: the truth about backups is the repository. Every key starts with
 ``tidemark:`` (``keys.py`` lists them); the broker's and RedBeat's keys are their own business.
+
+::
+
+    connection  the way to Redis, and what its errors mean
+    counters    what only ever rises: runs, bytes, lost leases
+    health      is a shard safe? pure
+    history     what every shard's newest runs took and stored
+    incidents   what has been told to people
+    keys        the names of all keys in Redis
+    leases      one run per shard: a lease with a fence
+    leftovers   what nobody needs any more in Redis
+    logs        the newest log lines of every run
+    metrics     what the fleet knows about every shard
+    nodes       which nodes are there
+    queues      how many messages wait
+    records     the record of every run
+    retries     requests that are made again because a node was lost
+    snapshot    all that the fleet knows at one moment
+    turns       whose turn it is; pure, but for its lock
 """
 
 from tidemark.fleet import (

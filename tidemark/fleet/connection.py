@@ -75,7 +75,7 @@ def _password(settings: RedisSettings) -> str | None:
 
 @contextlib.contextmanager
 def translated(client: redis.Redis) -> Iterator[None]:
-    """Turns the vendor's errors into ours, here and nowhere else."""
+    """Turns the vendor's errors into ours."""
     try:
         yield
     except redis.AuthenticationError as error:

@@ -1,4 +1,22 @@
-"""MySQL and MariaDB: the private server that a backup is made on, and the primary as its source."""
+"""MySQL and MariaDB: the private server that a backup is made on, and the primary as its source.
+
+::
+
+    data_folder/  a data folder at rest: selection, page checksums
+    endpoint      where a source listens, and the account we use there
+    first_copy/   the first backup's data, copied from the source once
+    flavours/     what differs between MySQL and MariaDB
+    gtid          positions in a replication stream, as values
+    layout        where a private server keeps what
+    options       option files, and what a private server is asked to be
+    process       processes that we start, find again and end
+    replication/  from a restored position to the checkpoint
+    server/       the private server
+    session       a connection on which statements are run
+    source/       the primary, or a replica in its place
+    tables/       single tables: chosen, checked, exported
+    versions      which server opens what another has written
+"""
 
 from __future__ import annotations
 

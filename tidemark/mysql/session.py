@@ -1,4 +1,4 @@
-"""A connection on which statements are run; the one place that touches the client library."""
+"""A connection on which statements are run, over the client library."""
 
 from __future__ import annotations
 

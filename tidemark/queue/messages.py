@@ -1,6 +1,6 @@
 """What lies in the broker: messages that wait, and messages that a worker has taken and not acknowledged.
 
-The only place that knows how kombu keeps them in Redis: a list per queue and priority, taken from the right; a hash of
+Knows how kombu keeps them in Redis: a list per queue and priority, taken from the right; a hash of
 what was taken, with an index of when.
 """
 

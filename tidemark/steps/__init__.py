@@ -2,6 +2,22 @@
 
 Each step is a module with a ``run(run, progress=..., guard=...)`` that returns a frozen result. A step that is asked
 twice does its work once: its result stands in the run's folder.
+
+::
+
+    alone         the four steps in one process, without a broker
+    bounds        room on the node's disk, before and while a step works
+    bridges       will the next runs still find the binary logs they need?
+    catchup       the second step: the private server reaches the checkpoint
+    chain_check   is the newest backup still the one that was seen before?
+    cleanup       after a run, however it ended
+    restore       the first step: a data folder at a known position
+    run           one attempt at a shard's next backup, and its folder
+    sources       where a run's transactions come from
+    stop          the third step: a cold data folder and its exact position
+    tools         what a step opens once, at its top
+    upload        the fourth step: a committed full backup
+    warm_folders  ``[node] keep``: data folders that stay for the next run
 """
 
 from tidemark.progress import Guard, always

@@ -1,4 +1,19 @@
-"""Stores: places that hold named objects, all behind one small contract."""
+"""Stores: places that hold named objects, all behind one small contract.
+
+::
+
+    base         the storage contract
+    conditional  does a store really create only where there is nothing?
+    file         files below a folder
+    gcs          a Google Cloud Storage bucket
+    gcs_errors   its SDK's errors become a store's
+    joined       a body's buffers as one seekable file
+    memory       this process's memory
+    names        what may be an object's name
+    options      how a store in a cloud is reached
+    s3           an S3 bucket, or what speaks S3
+    s3_errors    its SDK's errors become a store's
+"""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ class FileStore(Store):
 
     @contextlib.contextmanager
     def _translated(self, what: str, verb: str, missing: frozenset[int] = frozenset()) -> Iterator[None]:
-        """The one place where errors of the operating system become errors of a store."""
+        """Errors of the operating system become errors of a store here."""
         try:
             yield
         except OSError as error:

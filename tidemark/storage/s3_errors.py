@@ -1,4 +1,4 @@
-"""The one place where errors of the S3 SDK become errors of a store."""
+"""Errors of the S3 SDK become errors of a store here."""
 
 from __future__ import annotations
 

@@ -42,6 +42,16 @@ def test_a_command_is_loaded_under_the_name_that_it_has_itself() -> None:
     assert cli.get_command(context, "nonsense") is None
 
 
+@pytest.mark.parametrize(("words", "command"), COMMANDS, ids=IDS)
+def test_every_command_that_reports_something_can_do_so_for_programs(
+    words: tuple[str, ...], command: click.Command
+) -> None:
+    """``completion`` prints a script, and ``exporter`` serves."""
+    options = {name for parameter in command.params for name in parameter.opts}
+
+    assert ("--json" in options) == (words not in {("completion",), ("exporter",)})
+
+
 def test_a_misspelt_command_is_told_what_it_may_have_been() -> None:
     done = CliRunner().invoke(cli, ["stauts"])
 

@@ -58,13 +58,17 @@ def add(name: str, generate: bool, from_stdin: bool, as_json: bool) -> None:
 @group.command("remove", epilog="\b\nExamples:\n  tidemark users remove alice")
 @click.argument("name")
 @common_options
-def remove(name: str) -> None:
+@json_option
+def remove(name: str, as_json: bool) -> None:
     """Take a login away."""
     users = _users()
     if name not in users.hashes:
         raise ConfigError(f"nobody is called {name} in {users.path}", "tidemark users list")
     del users.hashes[name]
     users.write()
+    if as_json:
+        print_json({"name": name, "removed": True})
+        return
     facts.print(f"{name} may not log in any more.", markup=False, soft_wrap=True)
 
 
