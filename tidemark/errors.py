@@ -14,6 +14,7 @@
     │   ├── ForeignRepository     the place holds something else than a Tidemark repository
     │   │   └── RepositoryMissing     it holds nothing at all
     │   ├── Damaged               an object is not what was stored; carries the object's name
+    │   ├── NewerFormat           a newer Tidemark has written it
     │   ├── ChainBroken           backups that were there have vanished or were replaced
     │   ├── BackupMissing
     │   └── BackupConflict        another run has committed this number
@@ -110,6 +111,10 @@ class RepositoryMissing(ForeignRepository):
 
 class Damaged(RepositoryError):
     """An object is not what was stored under its name."""
+
+
+class NewerFormat(RepositoryError):
+    """A newer Tidemark has written it, and this one cannot read it. It is not damaged, and must not be passed over."""
 
 
 class ChainBroken(RepositoryError):

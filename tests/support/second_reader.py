@@ -42,13 +42,15 @@ class Reader:
     def manifest(self, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
         content = self.objects[f"{self.shard}/backups/{number:012d}"]
         magic, version, repository, head, raw_head, body, raw_body = struct.unpack("<8sI16sIIQQ", content[:52])
-        assert (magic, version, repository) == (b"TIDEMARK", 1, self.repository)
+        assert (magic, repository) == (b"TIDEMARK", self.repository)
+        assert version in {1, 2}
         assert len(content) == 52 + head + body
         key = derive(self.data, "manifest", self.repository, self.shard)
         place = self.repository + text(self.shard) + struct.pack("<Q", number)
         opened = json.loads(unseal(key, content[52 : 52 + head], b"tidemark-1\3" + place + content[:52], raw_head))
         sealed = content[52 + head :]
         assert blake3(sealed).hexdigest() == opened["body"]
+        assert opened["requires"] == [] if version == 2 else "requires" not in opened
         return opened["backup"], json.loads(unseal(key, sealed, b"tidemark-1\4" + place, raw_body))
 
     def frame(self, kind: int, run: str, pack: int, number: int, offset: int, length: int, raw: int) -> bytes:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import click
+from pydantic import BaseModel
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
@@ -69,6 +70,8 @@ def moment(when: datetime | None) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value)

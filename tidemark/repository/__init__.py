@@ -2,6 +2,7 @@
 
 from tidemark.repository.format.backup import Backup, Facts
 from tidemark.repository.format.manifest import Manifest
+from tidemark.repository.format.sections import Inventory, InventoryTable, InventoryTablespace, SourceIdentity
 from tidemark.repository.inspect import Inspected, Inspector
 from tidemark.repository.keys.keyring import Keyring, KeySource
 from tidemark.repository.keys.keys import MasterKey, WrappingKey
@@ -21,6 +22,9 @@ __all__ = [
     "History",
     "Inspected",
     "Inspector",
+    "Inventory",
+    "InventoryTable",
+    "InventoryTablespace",
     "KeySource",
     "Keyring",
     "KnownKey",
@@ -38,6 +42,7 @@ __all__ = [
     "RetentionPolicy",
     "Rotated",
     "ShardRepository",
+    "SourceIdentity",
     "Verdict",
     "Verified",
     "WrappingKey",

@@ -355,7 +355,7 @@ class ShardRepository:
         guard: Callable[[], None],
         unreadable: Collection[int],
     ) -> Backup:
-        sealed, raw = self._codec.encode_body(number, stored.body)
+        sealed, raw = self._codec.encode_body(number, stored.body.model_copy(update={"inventory": facts.inventory}))
         backup = Backup(
             number=number,
             run_id=run_id,
@@ -376,6 +376,8 @@ class ShardRepository:
             files=len(stored.body.files),
             variables=dict(facts.variables),
             block_size=block_size,
+            engine=facts.engine,
+            source=facts.source,
         )
         content = self._codec.encode(backup, sealed, raw)
         complete = self._codec.decode(number, content).backup  # never commit what a reader would refuse

@@ -135,4 +135,5 @@ def _manifest(found: restore.Found) -> dict[str, Any]:
         "file_list": [file.model_dump(exclude={"map"}) for file in body.files],
         "directories": [directory.model_dump() for directory in body.directories],
         "packs": [pack.model_dump() for pack in body.packs],
+        "inventory": body.inventory,
     }

@@ -7,8 +7,12 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-Count = Annotated[int, Field(ge=0)]
+from tidemark.repository.format.sections import Count, Inventory, SourceIdentity
+
 Number = Annotated[int, Field(ge=1, lt=10**12)]
+
+PHYSICAL = "physical"
+"""The engine whose backups are the files of a data folder."""
 
 MAX_BLOCK = 1 << 20
 """Bytes of a block at most."""
@@ -34,6 +38,12 @@ class Facts:
     """How the data came here when there was no backup: ``clone``, ``replay``, ``empty``; None otherwise."""
     variables: dict[str, str] = field(default_factory=dict)
     """Server variables without which no server starts on the folder."""
+    engine: str = PHYSICAL
+    """What made the backup's content."""
+    source: SourceIdentity | None = None
+    """Which history the checkpoint is a point of; None when that was not asked."""
+    inventory: Inventory | None = None
+    """What the server said that it holds; None when that was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +88,9 @@ class Backup:
     """Server variables without which no server starts on the restored folder."""
     block_size: Annotated[int, Field(ge=1, le=MAX_BLOCK)]
     """Bytes of a block."""
+    engine: str = PHYSICAL
+    """What made the backup's content: ``physical``, the files of a data folder."""
+    source: SourceIdentity | None = None
+    """Which history the checkpoint is a point of; None in a backup that does not say."""
     digest: str = ""
     """The digest of this manifest, which the next one names: 64 hex digits."""

@@ -13,8 +13,8 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tidemark.errors import Damaged
-from tidemark.repository.format.backup import Backup, Count
+from tidemark.errors import Damaged, NewerFormat
+from tidemark.repository.format.backup import PHYSICAL, Backup
 from tidemark.repository.format.block_map import MAX_SEGMENT_BLOCKS, FrameRef
 from tidemark.repository.format.names import PackName, ShardNames, is_run_id
 from tidemark.repository.format.sealing import (
@@ -28,10 +28,16 @@ from tidemark.repository.format.sealing import (
     seal,
     unseal,
 )
+from tidemark.repository.format.sections import Count, Inventory
 from tidemark.repository.keys.keys import DataKey
 
 MAGIC = b"TIDEMARK"
-VERSION = 1
+VERSION = 2
+"""What is written."""
+READABLE = frozenset({1, 2})
+"""What is read. Version 1 had no engine, no sections and no list of what a reader must know."""
+KNOWN = frozenset[str]()
+"""What this reader knows of that which a manifest can require of its reader."""
 HEAD_READ = 8192
 """Bytes that a listing reads of each manifest; a longer head costs a second read."""
 
@@ -42,7 +48,9 @@ _LEVEL = 3
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    """Fields that this version does not know are let pass: a manifest says in ``requires`` what must be known."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
 class PackUse(_Model):
@@ -93,6 +101,9 @@ class Body(_Model):
     """All packs that this backup refers to; no others are needed to restore it."""
     files: tuple[File, ...]
     directories: tuple[Directory, ...]
+    inventory: Inventory | None = None
+    """What the server said that it holds; None in a backup that does not say. Not in the head: of a shard with many
+    tables it is long, and listings read the head."""
 
     def segments(self, file: File) -> list[FrameRef]:
         """Where the file's map segments are."""
@@ -102,10 +113,8 @@ class Body(_Model):
         ]
 
 
-class _Packs(BaseModel):
+class _Packs(_Model):
     """The body for those who only want to know its packs."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     packs: tuple[PackUse, ...]
 
@@ -115,6 +124,14 @@ class _Head(_Model):
 
     backup: Backup
     body: str
+    requires: tuple[str, ...] = ()
+    """What a reader must know to make sense of this backup; one that does not know all of it refuses."""
+
+
+class _Requires(_Model):
+    """The head for those who do not know yet whether they can read it."""
+
+    requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +172,7 @@ class ManifestCodec:
     def encode(self, backup: Backup, sealed_body: bytes, raw_body: int) -> bytes:
         """The whole object. The backup's own ``digest`` is not part of it."""
         digest = blake3(sealed_body).hexdigest()
-        head = _Head(backup=dataclasses.replace(backup, digest=""), body=digest)
+        head = _Head(backup=dataclasses.replace(backup, digest=""), body=digest, requires=_requires(backup))
         content = head.model_dump_json(exclude={"backup": {"digest"}}).encode()
         compressed = Compressor(_LEVEL).compress(content)
         length = OVERHEAD + len(compressed)
@@ -214,10 +231,11 @@ class ManifestCodec:
         magic, version, repository, head, raw_head, body, raw_body = _HEADER.unpack_from(start)
         if magic != MAGIC:
             raise Damaged(f"{name} is not a manifest")
-        if version != VERSION:
-            raise Damaged(
-                f"{name} has the format {version}, this Tidemark reads {VERSION}",
-                "a newer Tidemark may have written it",
+        if version not in READABLE:
+            self._check_not_flipped(number, start, version)
+            raise NewerFormat(
+                f"{name} has the format {version}, this Tidemark reads {', '.join(map(str, sorted(READABLE)))}",
+                "a newer Tidemark has written it: use that one here, too",
             )
         if repository != self._repository:
             raise Damaged(f"{name} belongs to the repository {repository.hex()}, this is {self._repository.hex()}")
@@ -228,6 +246,22 @@ class ManifestCodec:
             raise Damaged(f"{name} has {size} bytes instead of {end + body}")
         return end, raw_head, raw_body
 
+    def _check_not_flipped(self, number: int, start: bytes, version: int) -> None:
+        """``Damaged`` when the seal holds with another version than the one that the header says: then no newer program
+        has written it, but a bit of it was lost."""
+        name = self._names.manifest(number)
+        if not version:
+            raise Damaged(f"{name} says that it has the format 0")
+        head = int(_HEADER.unpack_from(start)[3])
+        for known in READABLE:
+            header = start[: len(MAGIC)] + known.to_bytes(4, "little") + start[len(MAGIC) + 4 : _HEADER.size]
+            aad = manifest_aad(self._repository, self._shard, number, Kind.HEAD, header)
+            try:
+                unseal(self._key, start[_HEADER.size : _HEADER.size + head], aad, name)
+            except Damaged:
+                continue
+            raise Damaged(f"{name} says that it has the format {version}, and was sealed as format {known}")
+
     def _decode_head(self, number: int, start: bytes, size: int) -> tuple[Backup, str]:
         name = self._names.manifest(number)
         end, raw, _ = self._header(number, start, size)
@@ -237,12 +271,22 @@ class ManifestCodec:
         what = f"the head of {name}"
         content = decompress(unseal(self._key, start[_HEADER.size : end], aad, what), raw, what)
         try:
+            if unknown := sorted(set(_Requires.model_validate_json(content).requires) - KNOWN):
+                raise NewerFormat(
+                    f"to read {name} one must know {', '.join(unknown)}, and this Tidemark does not",
+                    "a newer Tidemark has written it: use that one here, too",
+                )
             head = _Head.model_validate_json(content)
         except ValidationError as error:
             raise Damaged(f"{what} does not hold what a manifest holds: {_first(error)}") from None
         if head.backup.number != number:
             raise Damaged(f"{name} says that it is number {head.backup.number}")
         return dataclasses.replace(head.backup, digest=blake3(start[:end]).hexdigest()), head.body
+
+
+def _requires(backup: Backup) -> tuple[str, ...]:
+    """A reader that knows no other engine would take the content of one for the files of a data folder."""
+    return () if backup.engine == PHYSICAL else (f"engine {backup.engine}",)
 
 
 def is_safe_path(path: str) -> bool:

@@ -40,6 +40,11 @@ class ShardNames:
         """The prefix of all packs."""
         return f"{self.shard}/packs/"
 
+    @property
+    def logs(self) -> str:
+        """The prefix that is kept free for binary logs: objects of a kind of their own, which no backup refers to."""
+        return f"{self.shard}/logs/"
+
     def run(self, run_id: str) -> str:
         """The prefix of one run's packs."""
         return f"{self.packs}{run_id}/"

@@ -28,6 +28,10 @@ class Kind(IntEnum):
     MAP = 2
     HEAD = 3
     BODY = 4
+    LOG_HEAD = 5
+    """Kept free: what a stored binary log is."""
+    LOG_FRAME = 6
+    """Kept free: a piece of its content."""
 
 
 def max_sealed(raw: int) -> int:

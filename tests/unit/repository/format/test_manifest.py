@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +12,8 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark.errors import Damaged
-from tidemark.repository import Backup
+from tidemark.errors import Damaged, NewerFormat
+from tidemark.repository import Backup, Inventory, InventoryTable, InventoryTablespace, SourceIdentity
 from tidemark.repository.format.manifest import (
     Body,
     Directory,
@@ -21,7 +23,7 @@ from tidemark.repository.format.manifest import (
     is_safe_path,
     segment_counts,
 )
-from tidemark.repository.format.sealing import Compressor, decompress
+from tidemark.repository.format.sealing import Compressor, Kind, decompress, manifest_aad, seal, unseal
 from tidemark.repository.keys.keys import DataKey
 
 pytestmark = pytest.mark.unit
@@ -120,12 +122,122 @@ def test_a_manifest_under_another_number_is_damaged() -> None:
         CODEC.decode(8, encode(body()))
 
 
-def test_another_version_says_that_a_newer_program_may_have_written_it() -> None:
-    content = bytearray(encode(body()))
-    content[8] = 2
-    with pytest.raises(Damaged, match="has the format 2, this Tidemark reads 1") as caught:
-        CODEC.decode(7, bytes(content))
+def reseal(
+    version: int = 2, head: dict[str, Any] | None = None, body: dict[str, Any] | None = None, **backup: Any
+) -> bytes:
+    """A manifest as another program may write it: fields are added, or replaced; ``None`` takes one away."""
+    plain_body = json.loads(CODEC._open(7, WHOLE)[1]) | (body or {})
+    content = json.dumps(plain_body).encode()
+    aad = manifest_aad(CODEC._repository, "a/b", 7, Kind.BODY)
+    sealed_body = seal(CODEC._key, Compressor(3).compress(content), aad)
+    end, raw_head, _ = CODEC._header(7, WHOLE, len(WHOLE))
+    old = manifest_aad(CODEC._repository, "a/b", 7, Kind.HEAD, WHOLE[:52])
+    plain = json.loads(decompress(unseal(CODEC._key, WHOLE[52:end], old, "it"), raw_head, "it"))
+    plain |= {"body": blake3(sealed_body).hexdigest()} | (head or {})
+    plain = {name: value for name, value in plain.items() if value is not None}
+    plain["backup"] = {name: value for name, value in (plain["backup"] | backup).items() if value != "gone"}
+    text = json.dumps(plain).encode()
+    compressed = Compressor(3).compress(text)
+    sizes = (28 + len(compressed), len(text), len(sealed_body), len(content))
+    header = struct.pack("<8sI16sIIQQ", b"TIDEMARK", version, CODEC._repository, *sizes)
+    aad = manifest_aad(CODEC._repository, "a/b", 7, Kind.HEAD, header)
+    return header + seal(CODEC._key, compressed, aad) + sealed_body
+
+
+def test_a_version_that_is_not_known_is_a_newer_programs_and_no_damage() -> None:
+    with pytest.raises(NewerFormat, match="has the format 3, this Tidemark reads 1, 2") as caught:
+        CODEC.decode(7, reseal(version=3))
     assert "newer" in caught.value.hint
+    assert not isinstance(caught.value, Damaged), "damaged backups are passed over, and their numbers used again"
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 0x80000002])
+def test_a_version_whose_bits_were_lost_is_damage(version: int) -> None:
+    content = bytearray(WHOLE)
+    content[8:12] = version.to_bytes(4, "little")
+
+    with pytest.raises(Damaged, match="a/b/backups/000000000007"):
+        CODEC.decode(7, bytes(content))
+
+
+def test_what_a_reader_must_know_and_does_not_is_named() -> None:
+    content = reseal(head={"requires": ["holes as ranges", "engine logical"]}, engine="logical")
+
+    with pytest.raises(NewerFormat, match="one must know engine logical, holes as ranges") as caught:
+        CODEC.decode(7, content)
+    assert "newer" in caught.value.hint
+    with pytest.raises(NewerFormat):
+        CODEC.decode_packs(7, content)
+
+
+def test_a_backup_of_another_engine_requires_that_it_is_known() -> None:
+    with pytest.raises(NewerFormat, match="engine logical"):
+        CODEC.decode(7, encode(body(), backup(engine="logical")))
+
+
+def test_fields_that_a_later_version_may_add_are_let_pass() -> None:
+    file = {"path": "t", "mode": 0o600, "length": 0, "map": [], "checksum": "new"}
+    content = reseal(
+        head={"signature": "new"},
+        body={"files": [file], "indexes": ["new"], "inventory": {"schemas": ["shop"], "users": ["new"]}},
+        colour="new",
+        source={"server": "7", "hostname": "new"},
+    )
+
+    manifest = CODEC.decode(7, content)
+
+    assert [file.path for file in manifest.body.files] == ["t"]
+    assert manifest.body.inventory == Inventory(schemas=("shop",))
+    assert manifest.backup.source == SourceIdentity(server="7")
+    assert manifest.backup.engine == "physical"
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"number": "7"}, "number"),
+        ({"engine": 1}, "engine"),
+        ({"flavour": "gone"}, "flavour"),
+        ({"source": {}}, "source.server"),
+        ({"source": {"server": "7", "log_bytes": -1}}, "source.log_bytes"),
+    ],
+)
+def test_fields_that_are_known_hold_what_they_must(changed: dict[str, Any], where: str) -> None:
+    with pytest.raises(Damaged, match=where):
+        CODEC.decode(7, reseal(**changed))
+
+
+def test_a_manifest_of_version_1_is_read() -> None:
+    content = reseal(version=1, head={"requires": None}, engine="gone", source="gone", body={})
+
+    manifest = CODEC.decode(7, content)
+
+    assert manifest.backup == backup(digest=manifest.backup.digest)
+    assert (manifest.backup.engine, manifest.backup.source, manifest.body.inventory) == ("physical", None, None)
+
+
+def test_what_identifies_the_source_and_what_the_server_has_come_back() -> None:
+    source = SourceIdentity(
+        server="3e11fa47-71ca-11e1-9e33-c80aa9429562",
+        log="binlog.000042",
+        log_bytes=1234,
+        log_begun_at=datetime(2026, 11, 22, tzinfo=UTC),
+        last_transaction="3e11fa47-71ca-11e1-9e33-c80aa9429562:20",
+        last_committed_at=datetime(2026, 11, 22, 23, 59, 59, 123456, tzinfo=UTC),
+    )
+    inventory = Inventory(
+        schemas=("shop", "ü"),
+        tables=(InventoryTable(schema_name="shop", name="orders", engine="InnoDB", row_format="Dynamic"),),
+        tablespaces=(InventoryTablespace(name="shop/orders", files=("shop/orders.ibd",)),),
+        counts={"accounts": 7, "events": 0},
+    )
+    content = encode(body(file()).model_copy(update={"inventory": inventory}), backup(source=source))
+
+    manifest = CODEC.decode(7, content)
+
+    assert manifest.backup.source == source
+    assert manifest.body.inventory == inventory
+    assert CODEC.decode_head(7, content, len(content)).source == source, "a listing shows it"
 
 
 def test_a_head_longer_than_what_listings_read_is_read_again() -> None:
@@ -146,8 +258,9 @@ def test_whatever_is_there_instead_of_a_manifest_is_damaged(data: st.DataObject)
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(0, len(content)))]
     if bytes(content) != WHOLE:
-        with pytest.raises(Damaged, match="a/b/backups/000000000007"):
+        with pytest.raises((Damaged, NewerFormat), match="a/b/backups/000000000007") as caught:
             CODEC.decode(7, bytes(content))
+        assert isinstance(caught.value, Damaged) or content[8:12] != WHOLE[8:12]
 
 
 def test_content_that_claims_to_be_huge_makes_no_room() -> None:
