@@ -35,6 +35,8 @@ class FaultyProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # An answer's content would wait, 40 ms long, until its head is acknowledged.
+            disable_nagle_algorithm = True
 
             def handle(self) -> None:
                 with contextlib.suppress(OSError):
