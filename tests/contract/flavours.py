@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from sandbox import templates
 from sandbox.primary import Primary
 from sandbox.programs import find_programs
 from tests.support.waiting import wait_until
@@ -54,12 +56,21 @@ class Home:
         return mysql.PrivateServer(self.flavour, self.folder, options)
 
     def started(self, endpoint: mysql.Endpoint | None = None) -> mysql.PrivateServer:
-        """An empty server that runs, like the source if there is one."""
+        """An empty server that runs, like the source if there is one. Only the first one of its kind is initialised;
+        the others begin with a copy of what that has made."""
         if endpoint is not None:
             with mysql.connect(endpoint) as source:
                 self.variables = source.variables()
         server = self.server()
-        server.initialise(ignore)
+
+        def initialise(data: Path) -> None:
+            server.initialise(ignore)
+            (server.data / "auto.cnf").unlink(missing_ok=True)  # each server has a uuid of its own
+            shutil.move(server.data, data)
+
+        kind = templates.digest(self.flavour.server_program(), sorted(self.variables.items()))
+        templates.copy(f"private-{self.flavour.name}-{kind}", initialise, server.data)
+        server.mark_cold()
         server.start(ignore)
         return server
 
