@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The tests of a file share servers, so a file stays in one process. Those that take longest begin first.
+PARALLEL := --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults soak lint map format types unit contract integration acceptance bench setup system clean
+.PHONY: help demo test check coverage test-faults soak lint map format types unit contract integration acceptance bench setup \
+	system clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -14,7 +18,11 @@ demo: setup ## the main job on this machine: primaries, a fleet, two cycles, eve
 
 test: setup ## everything that runs without a cloud account: lint, types, all tests
 	$(MAKE) --no-print-directory lint types
-	$(BIN)/python -m pytest --numprocesses logical --dist loadfile --durations 25
+	$(BIN)/python -m pytest --numprocesses auto $(PARALLEL) --durations 25
+
+check: setup ## what takes under two minutes: lint, types, unit tests
+	$(MAKE) --no-print-directory lint types
+	$(BIN)/python -m pytest --numprocesses logical $(PARALLEL) tests/unit
 
 lint: setup ## style
 	$(BIN)/ruff check .
