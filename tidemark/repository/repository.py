@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 
 from tidemark.errors import ForeignRepository, KeyUnavailable, ObjectExists, RepositoryMissing
-from tidemark.repository.format.names import KEYS
 from tidemark.repository.keys.keyring import Keyring, key_ids, not_opened, open_data_key, warn_of_old_key
-from tidemark.repository.keys.keys import DataKey, WrappingKey, unwrap, wrap
+from tidemark.repository.keys.keys import KEYS, DataKey, WrappingKey, unwrap, wrap
 from tidemark.repository.mirror.mirror import Mirror, copy_keys
 from tidemark.repository.shard import ShardRepository
 from tidemark.storage import Store

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-KEYS = "keys/"
 ATTEMPT = 10**6
 """Pack numbers are ``attempt * ATTEMPT + counter``, so that a resumed upload never takes a number twice."""
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidemark.errors import KeyUnavailable, ObjectMissing, RepositoryError, StorageUnavailable, TidemarkError
-from tidemark.repository.format.names import KEYS
-from tidemark.repository.keys.keys import DataKey, MasterKey, WrappingKey, unwrap
+from tidemark.repository.keys.keys import KEYS, DataKey, MasterKey, WrappingKey, unwrap
 from tidemark.repository.keys.kms import KmsKey
 from tidemark.storage import Store
 

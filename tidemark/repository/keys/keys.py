@@ -28,6 +28,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tidemark import files
 from tidemark.errors import Damaged, KeyUnavailable
 
+KEYS = "keys/"
+"""The prefix of the key objects."""
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _PREFIX = "tidemark-master-key-1:"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidemark.errors import Damaged, KeyUnavailable, ObjectExists, ObjectMissing, TidemarkError
-from tidemark.repository.format.names import KEYS
 from tidemark.repository.keys.keyring import Keyring, key_ids, not_opened, open_data_key
-from tidemark.repository.keys.keys import DataKey, KeyObject, WrappingKey, unwrap, wrap
+from tidemark.repository.keys.keys import KEYS, DataKey, KeyObject, WrappingKey, unwrap, wrap
 from tidemark.storage import Store
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from tidemark.errors import BackupConflict, BackupMissing, Damaged, ForeignRepository, ObjectExists, ObjectMissing
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.repository.format.backup import Backup
-from tidemark.repository.format.names import KEYS, ShardNames
-from tidemark.repository.keys.keys import DataKey
+from tidemark.repository.format.names import ShardNames
+from tidemark.repository.keys.keys import KEYS, DataKey
 from tidemark.repository.mirror.copy import PackCopier
 from tidemark.repository.prune.prune import MARGIN
 from tidemark.repository.shard import ShardRepository
