@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tidemark import config
-from tidemark.errors import ConfigError, UnknownShard
+from tidemark.config import Address
+from tidemark.errors import ConfigError
 
 pytestmark = pytest.mark.unit
 
@@ -49,7 +50,7 @@ def test_a_good_file_gives_frozen_settings(write: Callable[[str], Path]) -> None
 
     assert settings.cycle.every == timedelta(hours=12)
     assert settings.retention.keep_last == 2
-    shard = settings.find_shard("commerce/-80")
+    (shard,) = settings.shard
     assert (shard.port, shard.flavour, shard.keyspace) == (3306, "auto", "commerce")
     with pytest.raises(ValueError, match="frozen"):
         shard.port = 1  # type: ignore[misc]
@@ -60,9 +61,16 @@ def test_a_shard_may_name_every_server_that_can_be_its_primary(write: Callable[[
 
     shard = config.load(write(GOOD.replace('host = "10.0.0.7"', hosts))).shard[0]
 
-    assert shard.host == "a"
-    assert shard.candidates == (("a", 3307), ("b", 3300), ("fd00::7", 3308))
-    assert shard.replicas == (("c", 3300),)
+    assert shard.candidates == (Address("a", 3307), Address("b", 3300), Address("fd00::7", 3308))
+    assert [str(address) for address in shard.candidates] == ["a:3307", "b:3300", "[fd00::7]:3308"]
+    assert shard.replicas == (Address("c", 3300),)
+
+
+def test_a_single_server_is_named_by_host_and_port(write: Callable[[str], Path]) -> None:
+    shard = config.load(write(GOOD.replace('host = "10.0.0.7"', 'host = "fd00::7"\nport = 3307'))).shard[0]
+
+    assert shard.candidates == (Address("fd00::7", 3307),)
+    assert shard.replicas == ()
 
 
 def test_relative_paths_are_meant_from_the_files_folder(write: Callable[[str], Path], tmp_path: Path) -> None:
@@ -129,14 +137,6 @@ def test_all_problems_are_told_at_once(write: Callable[[str], Path]) -> None:
 def test_the_same_shard_twice_is_refused(write: Callable[[str], Path]) -> None:
     with pytest.raises(ConfigError, match="commerce/-80 is configured twice"):
         config.load(write(GOOD + GOOD[GOOD.index("[[shard]]") :]))
-
-
-def test_an_unknown_shard_is_told_with_those_that_exist(write: Callable[[str], Path]) -> None:
-    with pytest.raises(UnknownShard) as caught:
-        config.load(write(GOOD)).find_shard("commerce/80-")
-
-    assert 'no shard "commerce/80-"' in caught.value.message
-    assert "commerce/-80" in caught.value.hint
 
 
 def test_a_missing_file_is_told_with_the_ways_to_name_one(tmp_path: Path) -> None:

@@ -25,11 +25,12 @@ from tidemark.config.metrics import MetricsSettings
 from tidemark.config.repository import RepositorySettings
 from tidemark.config.settings import Settings
 from tidemark.config.shard import ShardSettings
-from tidemark.config.types import ShardName, parse_duration, parse_size
+from tidemark.config.types import Address, ShardName, parse_duration, parse_size
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
     "FALLBACK_PATH",
+    "Address",
     "AlertSettings",
     "CycleSettings",
     "FleetSettings",

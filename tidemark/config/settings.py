@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -74,8 +75,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        names = [shard.name for shard in self.shard]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        names = Counter(shard.name for shard in self.shard)
+        if twice := sorted(name for name, times in names.items() if times > 1):
             raise ValueError(f"the shard {twice[0]} is configured twice")
         urls = [repository.url.rstrip("/") for repository in self.repositories]
         if twice := sorted({url for url in urls if urls.count(url) > 1}):

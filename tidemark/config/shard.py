@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tidemark.config.fleet import RetentionSettings
-from tidemark.config.types import ConfigPath, Duration, Host, Room, Section, ShardName, split_host
+from tidemark.config.types import Address, ConfigPath, Duration, Host, Room, Section, ShardName, parse_address
 
 
 class ShardSettings(Section):
@@ -75,7 +75,7 @@ class ShardSettings(Section):
         if data.get("host"):
             raise ValueError("host and hosts are given; leave one out")
         try:
-            return data | {"host": split_host(str(hosts[0]), 1)[0]}
+            return data | {"host": parse_address(str(hosts[0]), 1).host}
         except ValueError:
             return data | {"host": str(hosts[0])}  # what is wrong with it is said of hosts
 
@@ -83,8 +83,8 @@ class ShardSettings(Section):
     def _check(self) -> ShardSettings:
         if not self.host:
             raise ValueError("no primary is given: set host, or hosts")
-        if twice := [server for server in self.candidates if self.candidates.count(server) > 1]:
-            raise ValueError(f"hosts names {twice[0][0]}:{twice[0][1]} twice")
+        if twice := [address for address in self.candidates if self.candidates.count(address) > 1]:
+            raise ValueError(f"hosts names {twice[0]} twice")
         if self.source == "replica" and not self.replica_hosts and len(self.hosts) < 2:
             raise ValueError('source is "replica", which needs replica_hosts, or hosts with two servers or more')
         if self.first_backup == "empty":
@@ -99,16 +99,16 @@ class ShardSettings(Section):
         return self
 
     @property
-    def candidates(self) -> tuple[tuple[str, int], ...]:
-        """Host and port of every server that can be the primary."""
+    def candidates(self) -> tuple[Address, ...]:
+        """Where every server listens that can be the primary, whichever of ``host`` and ``hosts`` names it."""
         if not self.hosts:
-            return ((self.host, self.port),)
-        return tuple(split_host(server, self.port) for server in self.hosts)
+            return (Address(self.host, self.port),)
+        return tuple(parse_address(text, self.port) for text in self.hosts)
 
     @property
-    def replicas(self) -> tuple[tuple[str, int], ...]:
-        """Host and port of every replica that may be a source; empty when it is one of the candidates."""
-        return tuple(split_host(server, self.port) for server in self.replica_hosts)
+    def replicas(self) -> tuple[Address, ...]:
+        """Where every replica listens that may be a source; empty when it is one of the candidates."""
+        return tuple(parse_address(text, self.port) for text in self.replica_hosts)
 
     @property
     def keyspace(self) -> str:

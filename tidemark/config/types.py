@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,19 @@ _SIZE = re.compile(r"(\d+)([KMGT])")
 _HOST = re.compile(r"(?:\[([^][\s]+)\]|([^][\s:]+))(?::(\d{1,5}))?")
 _NAME_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}")
 _RESERVED_KEYSPACES = frozenset({"keys"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    """A name, or an address without brackets."""
+    port: int
+
+    def __str__(self) -> str:
+        """As ``hosts`` takes it: an IPv6 address stands in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse_duration(text: object) -> object:
@@ -65,16 +79,16 @@ def _variable(name: str) -> str:
     return name
 
 
-def split_host(text: str, port: int) -> tuple[str, int]:
-    """``"host"``, ``"host:port"`` or ``"[v6 address]:port"`` as host and port; ``port`` is that of one without."""
+def parse_address(text: str, port: int) -> Address:
+    """``"host"``, ``"host:port"`` or ``"[v6 address]:port"`` as an address; ``port`` is that of one without."""
     match = _HOST.fullmatch(text)
     if match is None or not 1 <= int(match[3] or port) <= 65535:
         raise ValueError(f'"{text}" is not a server: give "host", "host:port" or "[address]:port"')
-    return match[1] or match[2], int(match[3] or port)
+    return Address(match[1] or match[2], int(match[3] or port))
 
 
 def _host(text: str) -> str:
-    split_host(text, 1)
+    parse_address(text, 1)
     return text
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemark import config, files, mysql
+from tidemark import files, mysql, shards
 from tidemark.config import ShardSettings
 from tidemark.errors import ErrantTransactions, PrimaryUnclear, SourceUnfit, SourceUnreachable, TidemarkError
 from tidemark.progress import Guard, Progress, ProgressCallback
-from tidemark.shards import Address, StaticTopology
+from tidemark.shards import Address, Topology
 from tidemark.steps.run import Run
 
 log = logging.getLogger(__name__)
@@ -37,20 +37,20 @@ class Found:
 def primary(shard: ShardSettings, config_path: Path) -> mysql.Endpoint:
     """Where the shard's primary is at this moment, with the account as it is at this moment: the configuration and
     the password's file are read again. Raises ``PrimaryUnclear``."""
-    now = config.current(config_path).find_shard(shard.name)
-    return mysql.find_primary(_endpoints(now, StaticTopology(config_path).servers(shard.name).candidates), now.flavour)
+    return _primary(shards.current(config_path), shard.name)
 
 
 def find(shard: ShardSettings, config_path: Path) -> Found:
     """The source that the configuration asks for at this moment. Raises ``SourceUnfit`` when that is a replica and
     none replicates closely enough."""
-    now = config.current(config_path).find_shard(shard.name)
+    topology = shards.current(config_path)
+    now, servers = topology.find(shard.name), topology.servers(shard.name)
     if now.source == "primary":
-        return Found(primary(now, config_path))
-    candidates = _endpoints(now, StaticTopology(config_path).servers(shard.name).replicas)
-    if not now.replica_hosts and (known := _primary_if_known(now, config_path)):
-        candidates = [endpoint for endpoint in candidates if str(endpoint) != str(known)]
-    found = mysql.find_replica(candidates, now.max_replica_lag.total_seconds(), now.flavour)
+        return Found(_primary(topology, shard.name))
+    replicas = _endpoints(now, servers.sources(now.source))
+    if not servers.replicas and (known := _primary_if_known(shard, config_path)):
+        replicas = [endpoint for endpoint in replicas if str(endpoint) != str(known)]
+    found = mysql.find_replica(replicas, now.max_replica_lag.total_seconds(), now.flavour)
     return Found(found.endpoint, found.lag)
 
 
@@ -119,6 +119,11 @@ def check_not_errant(run: Run, found: Found, position: str) -> None:
         return
     with source:
         source.check_not_errant(position, f"the replica {found.endpoint}")
+
+
+def _primary(topology: Topology, name: str) -> mysql.Endpoint:
+    shard = topology.find(name)
+    return mysql.find_primary(_endpoints(shard, topology.servers(name).candidates), shard.flavour)
 
 
 def _primary_if_known(shard: ShardSettings, config_path: Path) -> mysql.Endpoint | None:

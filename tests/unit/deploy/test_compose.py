@@ -87,7 +87,7 @@ def test_the_configuration_is_valid_and_reads_what_prepare_makes(project: Any, t
     settings = config.load(ROOT / "deploy" / "compose" / "tidemark.toml")
     prepared = (ROOT / "deploy" / "compose" / "prepare").read_text(encoding="utf-8")
 
-    assert {shard.host for shard in settings.shard} <= set(project["services"])
+    assert {address.host for shard in settings.shard for address in shard.candidates} <= set(project["services"])
     for secret in (
         settings.repository.key_file,
         settings.redis.password_file,

@@ -69,8 +69,8 @@ def _line(
     flavour: str = "",
     found: mysql.Endpoint | None = None,
 ) -> Line:
-    host, port = (found.host, found.port) if found else shard.candidates[0]
-    return Line(shard.name, host, port, shard.user, flavour or shard.flavour, shard.first_backup, version, problem)
+    where = found or shard.candidates[0]
+    return Line(shard.name, where.host, where.port, shard.user, flavour or shard.flavour, shard.first_backup, version, problem)
 
 
 def _ask(shard: ShardSettings, path: Path) -> Line:
