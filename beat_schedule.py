@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.beat.schedule import CycleSchedule
 from tidemark.config import Settings
+from tidemark.shards import topology
 
 PRIORITY = 6
 """Scheduled backups wait for those that people ask for (priority 0). Steps have 0 as well, and go before both."""
@@ -22,7 +23,7 @@ def build(settings: Settings) -> dict[str, dict[str, Any]]:
     """The schedule for a configuration: the same for the same configuration, wherever and whenever it is built."""
     every = settings.cycle.every.total_seconds()
     window = (settings.cycle.every if settings.cycle.window is None else settings.cycle.window).total_seconds()
-    names = sorted((shard.name for shard in settings.shard), key=_shuffled)
+    names = sorted(topology(settings).names(), key=_shuffled)
     entries: dict[str, dict[str, Any]] = {
         f"backup {name}": {
             "task": "tasks.backup",

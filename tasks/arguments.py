@@ -12,6 +12,7 @@ from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from tidemark.config import Settings
 from tidemark.errors import ConfigError
+from tidemark.shards import topology
 
 TaskId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z._:-]{0,127}$")]
 """An id that Celery made, or somebody gave."""
@@ -47,7 +48,7 @@ def check(
             message = problem.removeprefix("Value error, ")
             raise ConfigError(f"{name}: {parameter} is {value!r:.100}: {message}") from None
     if settings is not None and SHARD in given:
-        settings.find_shard(given[SHARD])
+        topology(settings).find(given[SHARD])
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from tidemark.config import ShardName, ShardSettings
 from tidemark.errors import LeaseHeld, TidemarkError
 from tidemark.fleet import LeaseHolder, RunRecord, metrics, records
 from tidemark.results import Failure
+from tidemark.shards import topology
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def backup(
     lost with their nodes. While another run has the shard, nothing is done and the result says why (``skipped``).
     """
     settings = self.settings()
-    configured = settings.find_shard(shard)
+    configured = topology(settings).find(shard)
     with logs.about(shard, step="backup"):
         client = self.redis()
         if holder := fleet.persist(lambda: fleet.leases.holder(client, shard)):

@@ -13,6 +13,7 @@ from sandbox.demo.stage import Stage
 from sandbox.processes import ProcessFailed
 from tidemark import config, fleet
 from tidemark.fleet.metrics import NewestBackup, ShardView
+from tidemark.shards import topology
 
 CYCLES = 2
 LIMIT = 300.0
@@ -36,13 +37,17 @@ class Watch:
         self._steps: dict[str, str] = {}
         self.backups: Backups = {shard.name: {} for shard in stage.shards}
 
+    def _views(self) -> list[ShardView]:
+        with fleet.connect(self._settings.redis) as client:
+            return fleet.metrics.views(client, topology(self._settings).names())
+
     def until_done(self) -> Backups:
         """Returns when every shard has them. Raises ``ProcessFailed`` when a run fails or nothing gets done."""
         deadline = time.monotonic() + LIMIT
         beating = True
         with self._screen.live(self._stage.shards) as board:
             while True:
-                views = {view.shard: view for view in fleet.view(self._settings)}
+                views = {view.shard: view for view in self._views()}
                 for view in views.values():
                     self._note(view)
                 if beating and all(self._is_in_last_cycle(view) for view in views.values()):

@@ -30,6 +30,7 @@ from tidemark.errors import (
     SourceUnreachable,
 )
 from tidemark.progress import Progress
+from tidemark.shards import topology
 from tidemark.steps import Run, sources
 
 pytestmark = pytest.mark.integration
@@ -133,7 +134,7 @@ def replica_with(pair: Pair, before: str, after: str) -> Iterator[None]:
 
 
 def test_of_several_hosts_the_one_that_takes_writes_is_the_primary(pair: Pair, project: Project) -> None:
-    shard, path = project.settings().find_shard(SHARD), project.path
+    shard, path = topology(project.settings()).find(SHARD), project.path
     assert sources.primary(shard, path).port == pair.primary.port
 
     with replica_with(pair, "SET GLOBAL read_only = OFF", "SET GLOBAL read_only = ON"):
@@ -238,7 +239,7 @@ def test_a_replica_is_the_source_while_it_is_fit(pair: Pair, project: Project) -
     assert caught.source_lag_seconds <= 5, "servers round it to whole seconds, each in its own way"
     assert caught.position == pair.primary.position()
 
-    shard, path = project.settings().find_shard(SHARD), project.path
+    shard, path = topology(project.settings()).find(SHARD), project.path
     with (
         replica_with(pair, "STOP REPLICA", "START REPLICA"),
         pytest.raises(SourceUnfit, match=r"no replica can be the source: .* has stopped to replicate from") as stopped,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,10 @@ MAY_KNOW = {
     "maintenance": TOOLS,
     "steps": TOOLS | {"maintenance"},
     "recovery": TOOLS,
-    "exporter": GROUND | {"config", "fleet"},
-    "alerts": GROUND | {"config", "fleet"},
-    "queue": GROUND | {"config", "fleet", "steps"},
-    "web": GROUND | {"config", "fleet", "queue"},
+    "exporter": GROUND | {"config", "shards", "fleet"},
+    "alerts": GROUND | {"config", "shards", "fleet"},
+    "queue": GROUND | {"config", "shards", "fleet", "steps"},
+    "web": GROUND | {"config", "shards", "fleet", "queue"},
     "cli": TOOLS | {"maintenance", "steps", "recovery", "fleet", "alerts", "exporter", "planning", "queue", "web"},
 }
 """The rooms, and whom each may import."""
@@ -114,6 +115,27 @@ def test_the_search_for_imports_finds_those_that_hide() -> None:
     assert "tidemark.queue.client" in graph["tidemark.cli.fleet.enqueued"], "inside a function"
     assert graph["tidemark.queue.app"] == set()
     assert len(graph) > 200
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TASKS, ROOT / "beat_schedule.py"], ids=_shown)
+def test_which_shards_there_are_is_asked_of_a_topology(path: Path) -> None:
+    if _shown(path) == "tidemark/shards/static.py":
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+
+    assert [node.lineno for node in attributes if node.attr == "shard" and _is_settings(node.value)] == []
+
+
+def _is_settings(node: ast.expr) -> bool:
+    """Whether an expression is called ``settings``, or ``_settings``, or is a call of such a name."""
+    match node:
+        case ast.Call(func=ast.Attribute() | ast.Name() as called):
+            return _is_settings(called)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.lstrip("_") in {"settings", "load_settings"}
+        case _:
+            return False
 
 
 @pytest.mark.parametrize("init", PACKAGES, ids=_shown)

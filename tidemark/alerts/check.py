@@ -14,6 +14,7 @@ from tidemark.errors import TidemarkError
 from tidemark.fleet import Client, health, incidents, metrics
 from tidemark.fleet.health import Thresholds
 from tidemark.fleet.incidents import Delivery, Incident
+from tidemark.shards import topology
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def _plan(
 ) -> tuple[list[Event], dict[str, Incident | None], dict[str, Incident | None]]:
     """The events, what to remember once they are told, and what to remember anyway."""
     limits, known = Thresholds.of(settings), incidents.known(client)
-    views = metrics.views(client, [shard.name for shard in settings.shard])
+    views = metrics.views(client, topology(settings).names())
     events: list[Event] = []
     told: dict[str, Incident | None] = {}
     quiet: dict[str, Incident | None] = dict.fromkeys(known.keys() - {view.shard for view in views})

@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from tidemark import config
 from tidemark.cli.output import console
 from tidemark.errors import TidemarkError
+from tidemark.shards import topology
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -82,7 +83,7 @@ def complete_shards(ctx: click.Context, param: click.Parameter, incomplete: str)
         settings = config.load(config.config_path(shared.get("config")))
     except TidemarkError:
         return []
-    return [shard.name for shard in settings.shard if shard.name.startswith(incomplete)]
+    return [name for name in topology(settings).names() if name.startswith(incomplete)]
 
 
 def shard_argument(function: Function) -> Function:

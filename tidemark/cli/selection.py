@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tidemark.config import Settings
 from tidemark.errors import UnknownShard
+from tidemark.shards import topology
 
 _WILD = frozenset("*?[")
 
@@ -14,15 +15,17 @@ _WILD = frozenset("*?[")
 def select(settings: Settings, given: Sequence[str]) -> list[str]:
     """The configured shards that are named, in the configuration's order; all of them when none is. A pattern such as
     ``commerce/*`` must match one at least, or it is ``UnknownShard`` like a name that is not there."""
+    shards = topology(settings)
+    names = shards.names()
     if not given:
-        return [shard.name for shard in settings.shard]
+        return list(names)
     chosen: set[str] = set()
     for text in given:
         if not _WILD & set(text):
-            chosen.add(settings.find_shard(text).name)
+            chosen.add(shards.find(text).name)
             continue
-        matching = [shard.name for shard in settings.shard if fnmatch.fnmatchcase(shard.name, text)]
+        matching = [name for name in names if fnmatch.fnmatchcase(name, text)]
         if not matching:
             raise UnknownShard(f'no shard in the configuration matches "{text}"', "tidemark shards lists them")
         chosen.update(matching)
-    return [shard.name for shard in settings.shard if shard.name in chosen]
+    return [name for name in names if name in chosen]

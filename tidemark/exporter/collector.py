@@ -21,6 +21,7 @@ from tidemark.fleet.counters import BUCKETS, Counts, Histogram
 from tidemark.fleet.metrics import ShardView
 from tidemark.fleet.snapshot import Snapshot
 from tidemark.results import STEPS
+from tidemark.shards import topology
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class FleetCollector(Collector):
         began = time.monotonic()
         try:
             with fleet.connect(settings.redis, hurried=True) as client:
-                snapshot = fleet.snapshot.take(client, [shard.name for shard in settings.shard])
+                snapshot = fleet.snapshot.take(client, topology(settings).names())
         except FleetError as error:
             log.warning("%s", error.message)
             snapshot = None
@@ -117,7 +118,7 @@ def add_snapshot(samples: Samples, snapshot: Snapshot) -> None:
 
 
 def _configuration(samples: Samples, settings: Settings) -> None:
-    names = [shard.keyspace for shard in settings.shard]
+    names = [shard.keyspace for shard in topology(settings).shards()]
     for keyspace in sorted(set(names)):
         samples.add("shards", names.count(keyspace), keyspace)
     samples.add("cycle_seconds", settings.cycle.every.total_seconds())

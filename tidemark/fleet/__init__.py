@@ -42,7 +42,7 @@ from tidemark.fleet import (
 from tidemark.fleet.connection import Client, broker_url, connect, persist, tls_options, translated
 from tidemark.fleet.history import RunFigures
 from tidemark.fleet.leases import Lease, LeaseHolder
-from tidemark.fleet.metrics import ShardView, view
+from tidemark.fleet.metrics import ShardView
 from tidemark.fleet.records import RunRecord
 
 __all__ = [
@@ -71,5 +71,4 @@ __all__ = [
     "tls_options",
     "translated",
     "turns",
-    "view",
 ]

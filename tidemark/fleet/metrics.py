@@ -10,9 +10,8 @@ from typing import Any
 import redis
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from tidemark.config import Settings
 from tidemark.fleet import keys
-from tidemark.fleet.connection import connect, translated
+from tidemark.fleet.connection import translated
 from tidemark.results import STEPS, Failure, MirrorLevel, SourceSeen
 
 
@@ -148,14 +147,8 @@ _PARTS: dict[str, type[BaseModel]] = {
 }
 
 
-def view(settings: Settings) -> list[ShardView]:
-    """Every configured shard, in the configuration's order. Raises ``RedisUnavailable``."""
-    with connect(settings.redis) as client:
-        return views(client, [shard.name for shard in settings.shard])
-
-
 def views(client: redis.Redis, shards: Iterable[str]) -> list[ShardView]:
-    """The same for the shards named, over a connection that is there."""
+    """What is known of the shards named, in that order. Raises ``RedisUnavailable``."""
     names = list(shards)
     with translated(client), client.pipeline(transaction=False) as pipe:
         for name in names:

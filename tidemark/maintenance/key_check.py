@@ -8,6 +8,7 @@ from tidemark import wiring
 from tidemark.config import Settings
 from tidemark.errors import KeyUnavailable, ObjectMissing, RepositoryError, RepositoryMissing
 from tidemark.repository import Keyring, Repository
+from tidemark.shards import topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def run(settings: Settings) -> list[Finding]:
             f"today's key, {keys.sources[0].where}, does not open the repository {store.url}: {error.message}",
             error.hint,
         ) from error
-    return [_look(repository, shard.name) for shard in settings.shard]
+    return [_look(repository, name) for name in topology(settings).names()]
 
 
 def _look(repository: Repository, name: str) -> Finding:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from tidemark import wiring
 from tidemark.config import Settings
 from tidemark.repository import Pruned, Repository
+from tidemark.shards import topology
 
 
 def run(
@@ -22,7 +23,7 @@ def run(
 ) -> Pruned:
     """Prunes one shard by its retention. ``living_runs`` keep their packs; those of ``dead_runs`` go at once when no
     backup refers to them, those of other runs after seven days. ``announce`` hears what will go before it goes."""
-    policy = wiring.retention_policy(settings, settings.find_shard(name))
+    policy = wiring.retention_policy(settings, topology(settings).find(name))
     return repository.shard(name).prune(
         policy,
         now=datetime.now(UTC),

@@ -23,6 +23,7 @@ from tidemark.queue import admission, messages, parked
 from tidemark.queue.app import app
 from tidemark.queue.messages import BACKUP, SHARED_QUEUE, Message, own_queue
 from tidemark.results import Failure
+from tidemark.shards import topology
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +93,11 @@ def enqueue(shard: str, first_backup: str | None = None, force: bool = False) ->
 
     ``first_backup`` and ``force`` are those of ``tasks.backup``. Raises ``UnknownShard``, ``RedisUnavailable``.
     """
-    settings = config.load()
+    settings = _settings()
     options: dict[str, Any] = {"first_backup": first_backup} if first_backup else {}
     if force:
         options["force"] = True
-    name = settings.find_shard(shard).name
+    name = topology(settings).find(shard).name
     try:
         return str(app.send_task(BACKUP, args=[name], kwargs=options, priority=0, retry=False).id)
     except OperationalError as error:
@@ -113,7 +114,7 @@ def outcome(id: str) -> Outcome:
 def queue() -> list[Waits]:
     """The requests that wait, in the order in which they will be taken; then those that wait for something else than
     a node. Raises ``RedisUnavailable``."""
-    settings = config.load()
+    settings = _settings()
     with messages.channel() as channel:
         queued = [message for message in messages.waiting(channel, SHARED_QUEUE) if message.task == BACKUP]
         waiting_for_room = parked.find(channel)
@@ -136,8 +137,8 @@ def queue() -> list[Waits]:
 
 def find(shard: str) -> Cancelled:
     """What ``cancel`` would end; changes nothing. Raises ``UnknownShard``, ``RedisUnavailable``."""
-    settings = config.load()
-    found, _ = _find(settings, settings.find_shard(shard).name)
+    settings = _settings()
+    found, _ = _find(settings, topology(settings).find(shard).name)
     return found
 
 
@@ -146,8 +147,8 @@ def cancel(shard: str, reason: str = "cancelled by an operator") -> Cancelled:
     them. Their results are REVOKED when this returns; a node that is there ends its processes and clears up within
     seconds, one that is gone is refused when it comes back. Raises ``UnknownShard``, ``RedisUnavailable``.
     """
-    settings = config.load()
-    name = settings.find_shard(shard).name
+    settings = _settings()
+    name = topology(settings).find(shard).name
     found, theirs = _find(settings, name)
     with messages.channel() as channel:
         # First what waits, or the end of the run would let it begin.
@@ -178,8 +179,8 @@ def cancel(shard: str, reason: str = "cancelled by an operator") -> Cancelled:
 def find_failed() -> list[str]:
     """Every configured shard whose last run failed and that is neither running nor waiting. Raises
     ``RedisUnavailable``."""
-    settings = config.load()
-    names = [shard.name for shard in settings.shard]
+    settings = _settings()
+    names = topology(settings).names()
     with fleet.connect(settings.redis) as client:
         failed = [view.shard for view in metrics.views(client, names) if view.failures]
         busy = {run.shard for run in records.open_runs(client)}
@@ -202,6 +203,11 @@ def waiting() -> dict[str, str]:
     with messages.channel() as channel:
         begun = {held.message.shard: "" for held in messages.taken(channel) if held.message.task == BACKUP}
     return {one.shard: "" if one.reason == FOR_A_NODE else one.reason for one in reversed(queue())} | begun
+
+
+def _settings() -> Settings:
+    """As they are now; a command that asks for a thousand shards reads the file once."""
+    return config.current(config.config_path())
 
 
 def _find(settings: Settings, shard: str) -> tuple[Cancelled, list[Message]]:

@@ -20,6 +20,7 @@ from tidemark.queue import messages
 from tidemark.queue.app import app
 from tidemark.queue.messages import BACKUP, SHARED_QUEUE, STEPS, Message, node_of, own_queue
 from tidemark.results import Failure
+from tidemark.shards import topology
 
 GRACE = timedelta(seconds=fleet.nodes.TTL)
 """How long a run must have said nothing; a node that restarts takes less."""
@@ -54,7 +55,7 @@ def find_leftovers(client: redis.Redis, settings: Settings, channel: Any) -> Ite
         why = "it is listed as open, and has no record that says so: struck from the list"
         yield Finding("key", run_id, "", why, partial(leftovers.forget_open, client, run_id))
     keep = settings.fleet.forget_after
-    for shard in leftovers.departed(client, [shard.name for shard in settings.shard], now, keep):
+    for shard in leftovers.departed(client, topology(settings).names(), now, keep):
         why = f"it is not configured, and nothing has happened to it for {keep}: forgotten; its backups stay"
         yield Finding("key", shard, shard, why, partial(leftovers.forget_shard, client, shard))
 

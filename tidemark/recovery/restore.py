@@ -12,6 +12,7 @@ from tidemark.errors import RunError, ServerError
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.recovery import staging
 from tidemark.repository import Backup, Manifest, ShardRepository
+from tidemark.shards import topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def find(
     backups = wiring.open_place(place).shard(shard_name)
     backup = backups.newest() if number is None else backups.backup(number)
     if backup is None:
-        known = [shard.name for shard in settings.shard]
+        known = topology(settings).names()
         hint = "" if shard_name in known else f"the configured shards are: {', '.join(known[:8])}"
         raise RunError(f"{shard_name} has no backup in {place.url}", hint)
     return Found(place.url, backups, backups.manifest(backup))

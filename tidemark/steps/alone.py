@@ -13,6 +13,7 @@ from tidemark.disk import locked, scratch_error
 from tidemark.errors import LeaseHeld
 from tidemark.progress import ProgressCallback
 from tidemark.results import StepResult, UploadResult
+from tidemark.shards import topology
 from tidemark.steps import catchup, cleanup, restore, stop, upload
 from tidemark.steps.run import Run
 
@@ -31,7 +32,7 @@ def run(
 ) -> UploadResult:
     """Backs up one shard, here and now. ``progress`` gives each step its callback, ``finished`` gets each result.
     However it ends, nothing is left behind: no server, no folder, no half backup."""
-    settings.find_shard(shard_name)
+    topology(settings).find(shard_name)
     with _alone(settings, shard_name):
         _sweep(settings, shard_name)
         run = Run.create(settings, config_path, shard_name, first_backup=first_backup, force=force)

@@ -18,6 +18,7 @@ from tidemark.config import Settings, ShardSettings
 from tidemark.disk import scratch_error
 from tidemark.errors import RunError
 from tidemark.results import STEPS, StepResult
+from tidemark.shards import topology
 
 Result = TypeVar("Result", bound=StepResult)
 
@@ -77,7 +78,7 @@ class Run:
     ) -> Run:
         """Starts a run: a new id and an empty folder. Raises ``UnknownShard``, or ``RunError`` for an unusable
         scratch folder."""
-        shard = settings.find_shard(shard_name)
+        shard = topology(settings).find(shard_name)
         now = datetime.now(UTC)
         on_disk = RunOnDisk(
             run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
@@ -104,7 +105,7 @@ class Run:
             raise RunError(f'"{run_id}" is not the id of a run')
         folder = runs_folder(settings) / run_id
         on_disk = read_run(folder)
-        return cls(on_disk, settings.find_shard(on_disk.shard), settings, config_path, folder)
+        return cls(on_disk, topology(settings).find(on_disk.shard), settings, config_path, folder)
 
     def recall(self, kind: type[Result]) -> Result | None:
         """What the step returned when it was done before, or None."""

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tidemark import files
 from tidemark.config import Settings
+from tidemark.shards import topology
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class WarmFolders:
     @classmethod
     def of(cls, settings: Settings) -> WarmFolders:
         """Those of this node, as it is configured now."""
-        names = frozenset(shard.name for shard in settings.shard)
+        names = frozenset(topology(settings).names())
         return cls(settings.node.scratch / "kept", settings.node.keep, settings.repository.url, names)
 
     def keep(self, shard: str, data: Path, backup: int) -> bool:

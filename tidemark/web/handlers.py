@@ -16,6 +16,7 @@ from tornado import web
 from tornado.web import RequestHandler, StaticFileHandler, url
 
 from tidemark.errors import TidemarkError, UnknownShard
+from tidemark.shards import topology
 from tidemark.web import actions
 from tidemark.web.actions import Done
 from tidemark.web.reader import FleetReader
@@ -103,7 +104,7 @@ class ShardPage(Page):
     @web.authenticated
     async def get(self, name: str) -> None:
         try:
-            await _in_thread(lambda: self._source.settings().find_shard(name))
+            await _in_thread(lambda: topology(self._source.settings()).find(name))
         except UnknownShard as error:
             raise web.HTTPError(404, error.message) from error
         self.show("shard.html", shard=name)

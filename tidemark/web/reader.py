@@ -12,6 +12,7 @@ from tidemark.config import Settings
 from tidemark.fleet import history, metrics, nodes, records
 from tidemark.fleet.health import Thresholds
 from tidemark.queue import client as queue_client
+from tidemark.shards import topology
 from tidemark.web import board, story
 from tidemark.web.board import Value
 from tidemark.web.changes import Changes, Journal
@@ -54,7 +55,7 @@ class FleetReader:
             if time.monotonic() - self._asked > FRESH:
                 with fleet.connect(settings.redis) as client:
                     waiting = _waiting(client)
-                    views = metrics.views(client, [shard.name for shard in settings.shard])
+                    views = metrics.views(client, topology(settings).names())
                     self._nodes = len(nodes.alive(client))
                 self._at = board.now()
                 self._journal.update(board.rows(views, limits, self._at, waiting=waiting))
@@ -69,7 +70,7 @@ class FleetReader:
     def shard(self, name: str) -> Story:
         """All about one shard. Raises ``UnknownShard`` besides."""
         settings = self.settings()
-        configured = settings.find_shard(name)
+        configured = topology(settings).find(name)
         with fleet.connect(settings.redis) as client:
             waiting = _waiting(client).get(configured.name)
             (view,) = metrics.views(client, [configured.name])

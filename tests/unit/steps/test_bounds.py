@@ -12,6 +12,7 @@ from tests.support.project import Project
 from tidemark import steps
 from tidemark.errors import DiskFull, LeaseLost
 from tidemark.progress import Progress
+from tidemark.shards import topology
 from tidemark.steps import Run, bounds
 from tidemark.steps.bounds import ScratchDisk
 
@@ -109,7 +110,7 @@ def test_what_an_earlier_attempt_has_restored_is_not_needed_again(
 def test_without_a_word_of_the_operators_a_catchup_gets_a_tenth(project: Project) -> None:
     project.shards[SHARD].pop("catchup_room")
     project.write()
-    shard = project.settings().find_shard(SHARD)
+    shard = topology(project.settings()).find(SHARD)
 
     assert bounds.catchup_room(shard, 10**12) == 10**11
     assert bounds.catchup_room(shard, 10) == bounds.LEAST_ROOM

@@ -14,6 +14,7 @@ from tidemark.cli.output import console, facts, moment, print_json
 from tidemark.cli.pauses import pauses
 from tidemark.config import Settings
 from tidemark.errors import RunError
+from tidemark.shards import topology
 
 if TYPE_CHECKING:
     from tidemark.queue.client import Cancelled, CancelledRun
@@ -43,7 +44,8 @@ def command(shards: tuple[str, ...], dry_run: bool, reason: str, wait: bool, tim
     Backups that are complete stay. A run that has been ended is REVOKED; the next cycle starts the shard again.
     """
     settings = load_settings()
-    names = list(dict.fromkeys(settings.find_shard(shard).name for shard in shards))
+    known = topology(settings)
+    names = list(dict.fromkeys(known.find(shard).name for shard in shards))
     prepare_celery()
     from tidemark.queue import client as queue_client
 

@@ -14,6 +14,7 @@ from tidemark.cli.pauses import pauses
 from tidemark.errors import RunError
 from tidemark.fleet import Client
 from tidemark.fleet.logs import LogLine
+from tidemark.shards import topology
 
 EPILOG = """\b
 Examples:
@@ -44,7 +45,7 @@ def command(shard: str, run_id: str | None, follow: bool, level: str, as_json: b
     """Print the log of SHARD's newest run: every step's lines, from whichever node. Redis keeps the newest lines of
     each run for two weeks ([logs] keep_lines)."""
     settings = load_settings()
-    name = settings.find_shard(shard).name
+    name = topology(settings).find(shard).name
     least = logging.getLevelNamesMapping()[level.upper()]
     with fleet.connect(settings.redis) as client:
         run = _find(client, name, run_id)

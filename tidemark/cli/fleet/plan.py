@@ -16,6 +16,7 @@ from tidemark.config.types import parse_duration
 from tidemark.errors import RunError
 from tidemark.fleet import history, nodes
 from tidemark.planning import Work
+from tidemark.shards import topology
 
 RUNS = 7
 """Runs of each shard that are looked at."""
@@ -110,7 +111,7 @@ def measure(settings: Settings) -> Measured:
     first_only = []
     with fleet.connect(settings.redis) as client:
         alive = len(nodes.alive(client))
-        ended = history.runs_of(client, [shard.name for shard in settings.shard])
+        ended = history.runs_of(client, topology(settings).names())
     for name, found in ended.items():
         runs = [run for run in found if run.state == "succeeded"]
         later = [run for run in runs if run.restored is not None]
@@ -124,7 +125,7 @@ def measure(settings: Settings) -> Measured:
             "there is no run to learn from: no shard has a backup that this fleet has made",
             "let every shard have two backups (tidemark run --all --wait), then ask again",
         )
-    names = [shard.name for shard in settings.shard]
+    names = topology(settings).names()
     works = tuple(known.get(name) or planning.typical_of(name, list(known.values())) for name in names)
     return Measured(works, tuple(name for name in names if name not in known), tuple(first_only), alive)
 

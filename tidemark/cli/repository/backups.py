@@ -14,6 +14,7 @@ from tidemark.cli.output import age, facts, moment, print_json, print_table, siz
 from tidemark.cli.repository.mirror import state
 from tidemark.maintenance import mirror
 from tidemark.repository import Backup
+from tidemark.shards import topology
 from tidemark.steps import MirrorResult
 
 EPILOG = """\b
@@ -30,7 +31,7 @@ Examples:
 def command(shard: str, as_json: bool) -> None:
     """List SHARD's complete backups, oldest first. A proven one was restored and replicated past by a later run."""
     settings = load_settings()
-    name = settings.find_shard(shard).name
+    name = topology(settings).find(shard).name
     backups = wiring.open_repository(settings).shard(name).backups()
     proven = {backup.restored_from for backup in backups}
     if as_json:

@@ -14,6 +14,7 @@ from tidemark.cli.output import facts, print_json, print_table, size
 from tidemark.config import Settings
 from tidemark.errors import ConfigError, RunError
 from tidemark.maintenance import mirror as mirroring
+from tidemark.shards import topology
 from tidemark.steps import MirrorResult
 
 EPILOG = """\b
@@ -41,7 +42,7 @@ def command(shard: str | None, every: bool, dry_run: bool, as_json: bool) -> Non
     settings = load_settings()
     if not settings.mirrors:
         raise ConfigError("the configuration has no mirror", "give [[repository]] once more for each mirror")
-    names = [settings.find_shard(shard).name] if shard else [found.name for found in settings.shard]
+    names = [topology(settings).find(shard).name] if shard else list(topology(settings).names())
     results = {name: _one(settings, name, dry_run) for name in names}
     if as_json:
         print_json([{"shard": name} | found.model_dump() for name in names for found in results[name]])

@@ -16,6 +16,7 @@ from tidemark.errors import FleetError, RunError, TidemarkError
 from tidemark.fleet import records
 from tidemark.maintenance import prune
 from tidemark.repository import Pruned, Repository
+from tidemark.shards import topology
 
 EPILOG = """\b
 Examples:
@@ -51,7 +52,7 @@ def command(shard: str | None, every: bool, dry_run: bool, as_json: bool) -> Non
     if bool(shard) == every:
         raise click.UsageError("Name one SHARD, or give --all.")
     settings = load_settings()
-    names = [settings.find_shard(shard).name] if shard else [found.name for found in settings.shard]
+    names = [topology(settings).find(shard).name] if shard else list(topology(settings).names())
     repository = wiring.open_repository(settings)
     runs = _ask_fleet(settings, names)
     lines: list[dict[str, Any]] = []

@@ -16,6 +16,7 @@ from tidemark.cli.context import common_options, config_path, json_option, load_
 from tidemark.cli.output import facts, print_json
 from tidemark.config import RepositorySettings, Settings, ShardSettings
 from tidemark.errors import ConfigError, TidemarkError
+from tidemark.shards import topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def check(as_json: bool) -> None:
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        facts.print(f"{config_path()}: {len(settings.shard)} shards", soft_wrap=True)
+        facts.print(f"{config_path()}: {len(topology(settings).names())} shards", soft_wrap=True)
         for finding in findings:
             facts.print(_line(finding), soft_wrap=True)
     if bad := sum(1 for finding in findings if finding.problem):
@@ -70,8 +71,9 @@ def _look(settings: Settings) -> Iterator[Finding]:
     yield _try(f"scratch folder {settings.node.scratch}", lambda: _scratch(settings))
     if settings.alert.webhook_url_file is not None:
         yield _try(f"webhook of [alert], {settings.alert.webhook_format}", lambda: Webhook.of(settings.alert))
-    yield from (_password_file(shard) for shard in settings.shard)
-    flavours = {shard.flavour for shard in settings.shard}
+    shards = topology(settings).shards()
+    yield from (_password_file(shard) for shard in shards)
+    flavours = {shard.flavour for shard in shards}
     yield from (_programs(settings, name) for name in sorted(flavours - {"auto"}))
     if flavours == {"auto"}:
         yield from _any_programs(settings)

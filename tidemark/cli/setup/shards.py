@@ -70,7 +70,9 @@ def _line(
     found: mysql.Endpoint | None = None,
 ) -> Line:
     where = found or shard.candidates[0]
-    return Line(shard.name, where.host, where.port, shard.user, flavour or shard.flavour, shard.first_backup, version, problem)
+    return Line(
+        shard.name, where.host, where.port, shard.user, flavour or shard.flavour, shard.first_backup, version, problem
+    )
 
 
 def _ask(shard: ShardSettings, path: Path) -> Line:
