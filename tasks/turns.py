@@ -14,7 +14,6 @@ from celery.exceptions import Ignore
 from tasks.base import FleetTask
 from tidemark.config import Settings
 from tidemark.fleet import turns
-from tidemark.fleet.turns import Waiting
 from tidemark.queue import admission, messages, parked
 from tidemark.queue.messages import BACKUP, SHARED_QUEUE
 from tidemark.steps.warm_folders import WarmFolders
@@ -58,26 +57,25 @@ def _choose(
     own = messages.own(channel, task.request)
     others = messages.waiting(channel, SHARED_QUEUE, priority) if priority else []
     asked = {message.id: message for message in others if message.task == BACKUP}
-    asked.pop(str(task.request.id), None)
-    here = Waiting.of(str(task.request.id), settings.find_shard(shard))
-    requests = admission.waiting_requests(
-        client, settings, [(here.id, shard), *((id, m.shard) for id, m in asked.items())]
-    )
+    here = str(task.request.id)
+    asked.pop(here, None)
+    there = [(id, message.shard) for id, message in asked.items()]
+    requests = admission.waiting_requests(client, settings, [(here, shard), *there])
     found = turns.plan(
         requests,
-        admission.running_shards(client, settings),
+        admission.running_loads(client, settings),
         settings.fleet,
         kept=held,
         patience=settings.cycle.every / _PATIENCE,
     )
     over = {request.id: reason for request, reason in found.over}
-    if found.next and found.next.id == here.id:
+    if found.next and found.next.id == here:
         return
     # All that must wait in one go, so that no node has to take them one by one to learn it.
     put_aside = sum(parked.park(channel, asked[id], reason) for id, reason in over.items() if id in asked)
     if put_aside:
         log.info("%d requests wait for room", put_aside)
-    if reason := over.get(here.id):
+    if reason := over.get(here):
         log.info("%s waits: %s", shard, reason)
         if own:
             parked.park_taken(channel, own, reason)
@@ -87,5 +85,5 @@ def _choose(
         log.info("%s goes before %s: its newest backup is older, or its folder is here", found.next.shard, shard)
         parked.to_the_head(channel, asked[found.next.id])
     facts = {"shard": shard, "waiting": reason or "for a node"}
-    task.backend.store_result(here.id, facts, "PENDING", request=task.request)
+    task.backend.store_result(here, facts, "PENDING", request=task.request)
     raise Ignore("it is another shard's turn")

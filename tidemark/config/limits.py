@@ -14,8 +14,9 @@ class FleetSettings(Section):
     """What holds for all nodes together."""
 
     max_per_host: int = Field(0, ge=0)
-    """How many shards whose primaries have the same ``host`` may be backed up at once; 0 is no bound. A shard over the
-    bound waits without holding a node."""
+    """How many runs that could read from the same host may go on at once; 0 is no bound. A shard counts at every host
+    of ``host`` or ``hosts``, for each can be its primary; with ``source = "replica"`` at those of its replicas. A shard
+    over the bound waits without holding a node."""
     max_per_keyspace: int = Field(0, ge=0)
     """The same for the shards of one keyspace."""
     attempts: int = Field(3, ge=1)

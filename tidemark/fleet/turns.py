@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import redis
 from redis.exceptions import LockError
 
-from tidemark.config import FleetSettings, ShardSettings
+from tidemark.config import FleetSettings
 from tidemark.errors import FleetError
 from tidemark.fleet import keys
 from tidemark.fleet.connection import translated
@@ -28,22 +28,24 @@ LOCKED = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What a run of a shard counts against."""
+
+    hosts: frozenset[str]
+    """Every host that the run could read from; none when hosts are not counted."""
+    keyspace: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A request that waits for a node."""
 
     id: str
     """Of its task."""
     shard: str
-    host: str
-    """The shard's primary."""
-    keyspace: str
+    load: Load
     newest: datetime | None = None
     """When the shard's newest backup was finished, UTC; None when there is none that the fleet knows of."""
-
-    @classmethod
-    def of(cls, id: str, shard: ShardSettings, newest: datetime | None = None) -> Waiting:
-        """A request for a configured shard."""
-        return cls(id, shard.name, shard.host, shard.keyspace, newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +59,26 @@ class Turn:
 
 
 class Room:
-    """How much may still be begun, given what is running."""
+    """How much may still be begun, given what is running.
 
-    def __init__(self, running: Iterable[ShardSettings], bounds: FleetSettings) -> None:
-        shards = list(running)
+    A run counts at every host that it could read from: which one it will ask, or has gone on to after a failover, only
+    the run itself knows. So no host ever serves more runs than its bound; with overlapping ``hosts`` fewer may run than
+    it would allow.
+    """
+
+    def __init__(self, running: Iterable[Load], bounds: FleetSettings) -> None:
         self._bounds = bounds
-        self._hosts = Counter(shard.host for shard in shards)
-        self._keyspaces = Counter(shard.keyspace for shard in shards)
+        self._hosts: Counter[str] = Counter()
+        self._keyspaces: Counter[str] = Counter()
+        for load in running:
+            self._add(load)
 
     def lacking(self, request: Waiting) -> str:
         """Why a request must wait; empty when there is room for it."""
+        hosts, keyspace = sorted(request.load.hosts), request.load.keyspace
         limits = (
-            (request.host, self._hosts[request.host], "max_per_host", self._bounds.max_per_host),
-            (request.keyspace, self._keyspaces[request.keyspace], "max_per_keyspace", self._bounds.max_per_keyspace),
+            *((host, self._hosts[host], "max_per_host", self._bounds.max_per_host) for host in hosts),
+            (keyspace, self._keyspaces[keyspace], "max_per_keyspace", self._bounds.max_per_keyspace),
         )
         for name, running, key, bound in limits:
             if bound and running >= bound:
@@ -78,13 +87,16 @@ class Room:
 
     def take(self, request: Waiting) -> None:
         """The request is begun."""
-        self._hosts[request.host] += 1
-        self._keyspaces[request.keyspace] += 1
+        self._add(request.load)
+
+    def _add(self, load: Load) -> None:
+        self._hosts.update(load.hosts)
+        self._keyspaces[load.keyspace] += 1
 
 
 def plan(
     waiting: Sequence[Waiting],
-    running: Iterable[ShardSettings],
+    running: Iterable[Load],
     bounds: FleetSettings,
     *,
     kept: Collection[str] = (),
@@ -106,7 +118,7 @@ def plan(
     return Turn(min(cheap, key=staleness, default=stalest), over)
 
 
-def fitting(waiting: Sequence[Waiting], running: Iterable[ShardSettings], bounds: FleetSettings) -> list[Waiting]:
+def fitting(waiting: Sequence[Waiting], running: Iterable[Load], bounds: FleetSettings) -> list[Waiting]:
     """As many of the requests as there is room for together, the stalest first."""
     room = Room(running, bounds)
     found = []

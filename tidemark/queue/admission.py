@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Sequence
 
 import redis
 
-from tidemark.config import Settings, ShardSettings
+from tidemark.config import Settings
 from tidemark.errors import TidemarkError, UnknownShard
 from tidemark.fleet import metrics, records, turns
-from tidemark.fleet.turns import Waiting
+from tidemark.fleet.turns import Load, Waiting
 from tidemark.queue import messages, parked
+from tidemark.shards import Topology, topology
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def make_room(client: redis.Redis, settings: Settings) -> list[str]:
                 return []
             requests = waiting_requests(client, settings, [(id, message.shard) for id, message in waiting.items()])
             known = {request.id for request in requests}
-            fitting = turns.fitting(requests, running_shards(client, settings), settings.fleet)
+            fitting = turns.fitting(requests, running_loads(client, settings), settings.fleet)
             # A shard that has left the configuration fails with that error when a node takes it.
             free = [waiting[id] for id in waiting if id not in known] + [waiting[request.id] for request in fitting]
             # The last one to go to the head is the first to be taken.
@@ -46,18 +46,32 @@ def try_to_make_room(client: redis.Redis, settings: Settings) -> None:
 
 def waiting_requests(client: redis.Redis, settings: Settings, asked: Sequence[tuple[str, str]]) -> list[Waiting]:
     """Requests, each an id and a shard, with what is known of them; without the shards that are not configured."""
-    configured = {shard.name: shard for shard in settings.shard}
-    asked = [(id, name) for id, name in asked if name in configured]
+    shards = topology(settings)
+    loads = {name: load for _, name in asked if (load := _load(settings, shards, name))}
+    asked = [(id, name) for id, name in asked if name in loads]
     newest = metrics.newest_times(client, [name for _, name in asked]) if len(asked) > 1 else {}
-    return [Waiting.of(id, configured[name], newest.get(name)) for id, name in asked]
+    return [Waiting(id, name, loads[name], newest.get(name)) for id, name in asked]
 
 
-def running_shards(client: redis.Redis, settings: Settings) -> list[ShardSettings]:
-    """The shards that have a run, where that bounds what may begin; none without bounds."""
+def running_loads(client: redis.Redis, settings: Settings) -> list[Load]:
+    """What the runs that go on count against, where that bounds what may begin; none without bounds."""
     if not settings.fleet.bounded:
         return []
-    found = []
-    for run in records.open_runs(client):
-        with contextlib.suppress(UnknownShard):
-            found.append(settings.find_shard(run.shard))
-    return found
+    shards = topology(settings)
+    return [load for run in records.open_runs(client) if (load := _load(settings, shards, run.shard))]
+
+
+def _load(settings: Settings, shards: Topology, name: str) -> Load | None:
+    """What a run of the shard counts against; None when there is no such shard.
+
+    Where the servers are is asked only if it counts, for a topology may have to ask somebody else. With replicas of its
+    own as the source a shard counts at those: the primary then serves no binary log and no copy.
+    """
+    try:
+        shard = shards.find(name)
+        servers = shards.servers(name) if settings.fleet.max_per_host else None
+    except UnknownShard:
+        return None
+    if servers is None:
+        return Load(frozenset(), shard.keyspace)
+    return Load(servers.hosts(shard.source), shard.keyspace)
