@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,12 +18,13 @@ from tidemark.cli.context import common_options, json_option, load_settings, sha
 from tidemark.cli.fleet.shard_table import brief, moving
 from tidemark.cli.output import age, console, facts, moment, print_json, print_table, size, span
 from tidemark.cli.spark import line as sparkline
-from tidemark.config import Settings
+from tidemark.config import Settings, ShardSettings
 from tidemark.errors import TidemarkError
 from tidemark.fleet import RunFigures, RunRecord, ShardView, health
 from tidemark.fleet.health import Thresholds
 from tidemark.repository import Backup
 from tidemark.results import STEPS
+from tidemark.shards import Address, Servers, Topology, topology
 
 EPILOG = """\b
 Examples:
@@ -37,6 +39,19 @@ TREND = 30
 """Backups that a trend shows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A shard, and where it is."""
+
+    shard: ShardSettings
+    servers: Servers
+
+    @property
+    def replicas(self) -> tuple[Address, ...]:
+        """Those that are the source instead of the primary; none when the primary is."""
+        return self.servers.sources("replica") if self.shard.source == "replica" else ()
+
+
 @click.command("show", epilog=EPILOG)
 @shard_argument
 @click.option("--runs", default=10, show_default=True, help="How many of the newest runs to list.")
@@ -47,22 +62,38 @@ def command(shard: str, runs: int, no_backups: bool, as_json: bool) -> None:
     """Show everything about SHARD: its newest and its newest proven backup, what is running, the last error with what
     to try and where it was raised, how size and duration develop, the newest runs and the backups."""
     settings = load_settings()
-    name = settings.find_shard(shard).name
+    configured = _find_configured(topology(settings), shard)
+    name = configured.shard.name
     with fleet.connect(settings.redis) as client:
         (view,) = fleet.metrics.views(client, [name])
         history = fleet.history.runs(client, name)
         open_runs = [run for run in fleet.records.history(client, name) if run.state == "open"]
     backups, problem = ([], "") if no_backups else _backups(settings, name)
     if as_json:
-        print_json(_as_json(settings, view, history[:runs], open_runs, None if no_backups or problem else backups))
+        read = None if no_backups or problem else backups
+        print_json(_as_json(settings, configured, view, history[:runs], open_runs, read))
     else:
-        _print_head(settings, view, open_runs)
+        _print_head(settings, configured, view, open_runs)
         _print_trends(history)
         _print_runs(history[:runs])
         if not no_backups:
             _print_backups(backups, problem)
     if problem and as_json:
         console.print(f"The repository could not be read: {problem}", soft_wrap=True)
+
+
+def _find_configured(shards: Topology, name: str) -> Configured:
+    return Configured(shards.find(name), shards.servers(name))
+
+
+def _last_source(view: ShardView) -> str | None:
+    """Where the last catch-up took its transactions from, ``host:port``; None when no run has told it."""
+    return (view.caught.source or None) if view.caught else None
+
+
+def _either(addresses: Sequence[Address]) -> str:
+    """Several are shown as such: which of them is the primary only a run asks."""
+    return " or ".join(map(str, addresses))
 
 
 def _backups(settings: Settings, shard: str) -> tuple[list[Backup], str]:
@@ -75,16 +106,18 @@ def _backups(settings: Settings, shard: str) -> tuple[list[Backup], str]:
 
 def _as_json(
     settings: Settings,
+    configured: Configured,
     view: ShardView,
     history: Sequence[RunFigures],
     open_runs: Sequence[RunRecord],
     backups: Sequence[Backup] | None,
 ) -> dict[str, Any]:
     limits = Thresholds.of(settings)
-    shard = settings.find_shard(view.shard)
     return {
         "shard": view.shard,
-        "primary": f"{shard.host}:{shard.port}",
+        "servers": [str(address) for address in configured.servers.candidates],
+        "replicas": [str(address) for address in configured.replicas],
+        "last_source": _last_source(view),
         "state": health.state(view, limits),
         "troubles": [trouble.model_dump() for trouble in health.troubles(view, limits)],
         "age_seconds": health.age(view),
@@ -109,8 +142,8 @@ def _backup_as_json(backup: Backup) -> dict[str, Any]:
     }
 
 
-def _print_head(settings: Settings, view: ShardView, open_runs: Sequence[RunRecord]) -> None:
-    shard, limits = settings.find_shard(view.shard), Thresholds.of(settings)
+def _print_head(settings: Settings, configured: Configured, view: ShardView, open_runs: Sequence[RunRecord]) -> None:
+    limits = Thresholds.of(settings)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -118,7 +151,11 @@ def _print_head(settings: Settings, view: ShardView, open_runs: Sequence[RunReco
     colour = "bold red" if over else "yellow" if view.failures else "bold green"
     verdict = ", ".join(trouble.message for trouble in over) or "safe"
     table.add_row("shard", Text.assemble((view.shard, "bold"), "  ", (verdict, colour)))
-    table.add_row("primary", f"{shard.host}:{shard.port} ({shard.flavour})")
+    table.add_row("primary", Text(f"{_either(configured.servers.candidates)} ({configured.shard.flavour})"))
+    if configured.replicas:
+        table.add_row("source", Text(f"a replica: {_either(configured.replicas)}"))
+    if last_source := _last_source(view):
+        table.add_row("last source", Text(last_source))
     if newest := view.newest:
         stored = f"{size(newest.bytes)}, {size(newest.stored_bytes)} stored anew"
         table.add_row("newest", f"backup {newest.number}, {age(newest.finished_at)}: {stored}")

@@ -10,28 +10,31 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from tidemark import mysql
-from tidemark.cli.context import common_options, config_path, json_option, load_settings
+from tidemark import mysql, shards
+from tidemark.cli.context import common_options, config_path, json_option
 from tidemark.cli.output import console, print_json, print_table
 from tidemark.config import ShardSettings
 from tidemark.errors import RunError, SourceDenied, TidemarkError
+from tidemark.shards import Address, Topology
 from tidemark.steps import sources
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A shard as configured, and what its primary said."""
+    """A shard as configured, and what its source said."""
 
     name: str
-    host: str
-    port: int
+    servers: tuple[str, ...]
+    """Every server that can be its primary, ``host:port``."""
     user: str
     flavour: str
     first_backup: str
+    source: str | None = None
+    """Where a run would take its transactions from now, ``host:port``; None when nobody was asked, or none is fit."""
     version: str | None = None
-    """The primary's version, once it was asked."""
+    """The source's version, once it was asked."""
     problem: str | None = None
-    """Why the primary cannot serve a backup; empty when it can, None when it was not asked."""
+    """Why no source can serve a backup; empty when one can, None when nobody was asked."""
     too_much: tuple[str, ...] = ()
     """What the account may do and Tidemark does not need: a warning."""
     revoke: str = ""
@@ -43,17 +46,16 @@ class Line:
 @common_options
 @json_option
 def command(check: bool, as_json: bool) -> None:
-    """List the configured shards and where their primaries are.
+    """List the shards, and every server that can be the primary of each.
 
     --check names every right that an account lacks, with the GRANT to type, and what it may do beyond its need.
     """
-    settings = load_settings()
+    path = config_path()
+    known = shards.current(path)
+    lines = [_line(known, shard) for shard in known.shards()]
     if check:
-        path = config_path()
         with ThreadPoolExecutor(16) as pool:
-            lines = list(pool.map(lambda shard: _ask(shard, path), settings.shard))
-    else:
-        lines = [_line(shard) for shard in settings.shard]
+            lines = list(pool.map(lambda line, shard: _ask(line, shard, path), lines, known.shards()))
     if as_json:
         print_json([asdict(line) for line in lines])
     else:
@@ -62,20 +64,12 @@ def command(check: bool, as_json: bool) -> None:
         raise RunError(f"{len(bad)} of {len(lines)} primaries cannot serve a backup: {', '.join(bad[:8])}")
 
 
-def _line(
-    shard: ShardSettings,
-    version: str | None = None,
-    problem: str | None = None,
-    flavour: str = "",
-    found: mysql.Endpoint | None = None,
-) -> Line:
-    where = found or shard.candidates[0]
-    return Line(
-        shard.name, where.host, where.port, shard.user, flavour or shard.flavour, shard.first_backup, version, problem
-    )
+def _line(known: Topology, shard: ShardSettings) -> Line:
+    servers = tuple(str(address) for address in known.servers(shard.name).candidates)
+    return Line(shard.name, servers, shard.user, shard.flavour, shard.first_backup)
 
 
-def _ask(shard: ShardSettings, path: Path) -> Line:
+def _ask(line: Line, shard: ShardSettings, path: Path) -> Line:
     try:
         found = sources.find(shard, path).endpoint
         with mysql.connect(found, flavour=shard.flavour) as source:
@@ -88,17 +82,24 @@ def _ask(shard: ShardSettings, path: Path) -> Line:
                     f"on the source: {rights.grant}",
                 )
             source.check_fit()
-            line = _line(shard, source.version, "", source.flavour, found)
-            return dataclasses.replace(line, too_much=rights.too_much, revoke=rights.revoke)
+            return dataclasses.replace(
+                line,
+                flavour=source.flavour,
+                source=str(Address(found.host, found.port)),
+                version=source.version,
+                problem="",
+                too_much=rights.too_much,
+                revoke=rights.revoke,
+            )
     except TidemarkError as error:
-        return _line(shard, None, str(error))
+        return dataclasses.replace(line, problem=str(error))
 
 
 def _print(lines: list[Line], check: bool) -> None:
     print_table(
-        ["shard", "primary", "account", "flavour", "first backup"] + (["primary says"] if check else []),
+        ["shard", "servers", "account", "flavour", "first backup"] + (["source says"] if check else []),
         [
-            [line.name, f"{line.host}:{line.port}", line.user, line.flavour, line.first_backup]
+            [line.name, line.source or ", ".join(line.servers), line.user, line.flavour, line.first_backup]
             + ([_verdict(line)] if check else [])
             for line in lines
         ],
