@@ -17,7 +17,7 @@ from tidemark.config.metrics import MetricsSettings
 from tidemark.config.repository import KEY_KEYS, RepositorySettings
 from tidemark.config.shard import ShardSettings
 from tidemark.config.types import Section
-from tidemark.errors import ConfigError, UnknownShard
+from tidemark.errors import ConfigError
 
 
 class Settings(Section):
@@ -112,11 +112,3 @@ class Settings(Section):
             return self.retention
         own = {name: getattr(shard.retention, name) for name in shard.retention.model_fields_set}
         return self.retention.model_copy(update=own)
-
-    def find_shard(self, name: str) -> ShardSettings:
-        """The shard of this name, or ``UnknownShard``."""
-        for shard in self.shard:
-            if shard.name == name:
-                return shard
-        known = ", ".join(shard.name for shard in self.shard[:8]) + (", ..." if len(self.shard) > 8 else "")
-        raise UnknownShard(f'there is no shard "{name}" in the configuration', f"the configured shards are: {known}")

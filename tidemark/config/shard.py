@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,7 @@ class ShardSettings(Section):
     name: ShardName
     """``keyspace/shard``."""
     host: str = ""
-    """The primary's name or address; this or ``hosts`` is needed."""
+    """The primary's name or address, when no other server can be the primary; this or ``hosts`` is needed."""
     hosts: tuple[Host, ...] = ()
     """Instead of ``host``: every server that can be the primary, ``"host"`` or ``"host:port"``. The one that takes
     writes (``read_only = OFF``) is the primary; with none or two of them a run waits, and then fails."""
@@ -66,22 +66,11 @@ class ShardSettings(Section):
     retention: RetentionSettings | None = None
     """Keys of ``[retention]`` that are others for this shard, e.g. ``retention = { keep_daily = 30 }``."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_first_host(cls, data: Any) -> Any:
-        """Whoever shows a shard shows a host: the first one, unless its primary is asked for."""
-        if not isinstance(data, dict) or not isinstance(hosts := data.get("hosts"), list | tuple) or not hosts:
-            return data
-        if data.get("host"):
-            raise ValueError("host and hosts are given; leave one out")
-        try:
-            return data | {"host": parse_address(str(hosts[0]), 1).host}
-        except ValueError:
-            return data | {"host": str(hosts[0])}  # what is wrong with it is said of hosts
-
     @model_validator(mode="after")
     def _check(self) -> ShardSettings:
-        if not self.host:
+        if self.host and self.hosts:
+            raise ValueError("host and hosts are given; leave one out")
+        if not self.host and not self.hosts:
             raise ValueError("no primary is given: set host, or hosts")
         if twice := [address for address in self.candidates if self.candidates.count(address) > 1]:
             raise ValueError(f"hosts names {twice[0]} twice")
@@ -101,7 +90,7 @@ class ShardSettings(Section):
     @property
     def candidates(self) -> tuple[Address, ...]:
         """Where every server listens that can be the primary, whichever of ``host`` and ``hosts`` names it."""
-        if not self.hosts:
+        if self.host:
             return (Address(self.host, self.port),)
         return tuple(parse_address(text, self.port) for text in self.hosts)
 
