@@ -24,6 +24,14 @@ check: setup ## what takes under two minutes: lint, types, unit tests
 	$(MAKE) --no-print-directory lint types
 	$(BIN)/python -m pytest --numprocesses logical $(PARALLEL) tests/unit
 
+coverage: setup ## the whole suite with every line and branch counted, written to docs/reliability.md; CHECK=1 compares only
+	$(MAKE) --no-print-directory lint types
+	rm -rf .coverage-data
+	$(BIN)/coverage run -m pytest --numprocesses auto $(PARALLEL) --durations 25
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet -o .coverage-data/report.json
+	$(BIN)/python scripts/coverage-table $(if $(CHECK),--check) .coverage-data/report.json
+
 lint: setup ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from tidemark import fleet
 from tidemark.config import RedisSettings
 
 ROOT = Path(__file__).parents[2]
+GRACE = 10 if "COVERAGE_PROCESS_CONFIG" in os.environ else 0
+"""Seconds for a worker to end by itself once its test is over: it has something to write only when its lines are counted."""
 
 
 @dataclass
@@ -181,7 +184,7 @@ class Fleet:
     def close(self) -> None:
         for name in list(self.processes):
             process = self.processes.pop(name)
-            processes.stop(process, grace=0)
+            processes.stop(process, grace=GRACE)
         self.client.close()
         self.redis.close()
         self.redis_server.stop()
