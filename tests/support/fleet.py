@@ -27,7 +27,7 @@ from tidemark.config import RedisSettings
 
 ROOT = Path(__file__).parents[2]
 GRACE = 10 if "COVERAGE_PROCESS_CONFIG" in os.environ else 0
-"""Seconds for a worker to end by itself once its test is over: it has something to write only when its lines are counted."""
+"""Seconds for a worker to end by itself after its test: it has something to write when its lines are counted."""
 
 
 @dataclass
