@@ -24,7 +24,7 @@ check: setup ## what takes under two minutes: lint, types, unit tests
 	$(MAKE) --no-print-directory lint types
 	$(BIN)/python -m pytest --numprocesses logical $(PARALLEL) tests/unit
 
-coverage: setup ## the whole suite with every line and branch counted, written to docs/reliability.md; CHECK=1 compares only
+coverage: setup ## the whole suite, with all lines and branches counted; CHECK=1 compares only
 	$(MAKE) --no-print-directory lint types
 	rm -rf .coverage-data
 	$(BIN)/coverage run -m pytest --numprocesses auto $(PARALLEL) --durations 25
