@@ -32,12 +32,12 @@ class Demo:
         self._output = place.with_name(f"{place.name}.output")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, every: int = 30) -> None:
+        """``every``: seconds of a cycle, about."""
         environment = os.environ | {"TMPDIR": str(self.place), "PYTHONUNBUFFERED": "1"}
         with self._output.open("wb") as output:
-            # On a busy machine six first backups take longer than half a minute, and beat would begin a third cycle.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sandbox.demo", "--megabytes", "10", "--every", "60"],
+                [sys.executable, "-m", "sandbox.demo", "--megabytes", "10", "--every", str(every)],
                 cwd=ROOT,
                 env=environment,
                 stdout=output,
@@ -90,7 +90,8 @@ def demo() -> Iterator[Demo]:
 
 
 def test_the_demo_shows_every_shard_restored_and_equal_and_leaves_nothing(demo: Demo) -> None:
-    demo.start()
+    # On a busy machine six first backups take longer than half a minute, and beat would begin a third cycle.
+    demo.start(every=60)
     status = demo.process.wait(400)
     output = demo.output()
     assert status == 0, output
