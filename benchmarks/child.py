@@ -65,7 +65,7 @@ def _upload(orders: Orders, folder: Path, files: list[str]) -> Found:
     shard = _shard(orders)
     _, folders = content(folder)
     began = time.perf_counter()
-    newest = shard.newest()
+    newest = shard.catalog.newest()
     facts = Facts("mariadb", "10.11.0", "", "", datetime.now(UTC), restored_from=newest.number if newest else None)
     run_id = f"20260101T000000Z-{newest.number if newest else 0:08d}"
     journal = Path(orders["key"]).with_name(f"{run_id}.journal")
@@ -79,7 +79,7 @@ def _upload(orders: Orders, folder: Path, files: list[str]) -> Found:
 def _restore(orders: Orders, folder: Path, files: list[str]) -> Found:
     shard = _shard(orders)
     began = time.perf_counter()
-    newest = shard.newest()
+    newest = shard.catalog.newest()
     assert newest
     restored = shard.restore(
         newest,

@@ -35,7 +35,7 @@ def main() -> None:
         found = {
             "backups": given.backups,
             "files": given.files,
-            "list_seconds": measure(shard.backups),
+            "list_seconds": measure(shard.catalog.backups),
             "plan_seconds": measure(lambda: shard.prune(POLICY, now=datetime.now(UTC), dry_run=True)),
             "plan_keep_all_seconds": measure(
                 lambda: shard.prune(RetentionPolicy(keep_last=given.backups), now=datetime.now(UTC), dry_run=True)

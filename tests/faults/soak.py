@@ -234,7 +234,7 @@ class Soak:
         keyspace = shard.split("/")[0]
         primary, settings = self.stage.primaries[keyspace], self.fleet.project.settings()
         target = self.stage.folder / f"proof-{keyspace}"
-        if not self.stage.backups(shard).backups():
+        if not self.stage.backups(shard).catalog.backups():
             return
         done = restore.run(settings, shard, target, delta=True)
         with StockServer(self.stage.folder / f"stock-{keyspace}", primary.flavour, data=target, tls="off") as server:

@@ -284,7 +284,7 @@ class Stage:
         """After the janitor's pass nothing of a run is left, and the newest backup (if any) is what the primary was."""
         self.sweep()
         wait_until(lambda: self.tidy(shard), 60, f"{shard} is tidy")
-        if self.backups(shard).backups():
+        if self.backups(shard).catalog.backups():
             self.check_newest(shard)
 
     def sweep(self) -> Any:
@@ -328,7 +328,9 @@ class Stage:
         settings = self.fleet.project.settings()
         store = wiring.find_store(settings.repository)
         referred = {
-            f"{shard}/packs/{pack.run_id}/{pack.number:012d}" for b in backups.backups() for pack in backups.packs(b)
+            f"{shard}/packs/{pack.run_id}/{pack.number:012d}"
+            for b in backups.catalog.backups()
+            for pack in backups.catalog.packs(b)
         }
         found = [info.name for info in store.list(f"{shard}/packs/") if info.name not in referred]
         return found + [str(path) for path in self.store.folder.rglob("*") if ".sgwtmp" in str(path) and path.is_file()]

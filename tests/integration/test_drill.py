@@ -57,7 +57,7 @@ def test_a_table_that_its_server_cannot_read_is_found(project: Project) -> None:
     index.write_bytes(b"\0" * index.stat().st_size)
     steps.upload.run(run)
     steps.cleanup.run(run.folder)
-    backups = wiring.open_repository(settings).shard(SHARD).backups()
+    backups = wiring.open_repository(settings).shard(SHARD).catalog.backups()
 
     done = project.tidemark("drill", SHARD)
 

@@ -33,7 +33,7 @@ def back_up(project: Project, shard: str, count: int) -> None:
     opened = Repository.open(FileStore(project.repository), key, create=True).shard(shard)
     for number in range(count):
         write_folder(project.folder / "data", {"t": noise((shard, number), 5000)})
-        newest = opened.newest()
+        newest = opened.catalog.newest()
         upload(opened, project.folder / "data", facts=facts(restored_from=newest.number if newest else None))
 
 

@@ -50,7 +50,7 @@ if what == "upload":
         journal=work / "journal", threads=2, pack_size=int(sys.argv[3]), guard=hold,
     )
 else:
-    shard.restore(shard.newest(), work / "out", threads=2, reuse=(work / "out").exists())
+    shard.restore(shard.catalog.newest(), work / "out", threads=2, reuse=(work / "out").exists())
 # Not getrusage: what it calls the maximum starts with the size of the process that has started this one.
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
@@ -112,12 +112,12 @@ def test_a_killed_upload_leaves_no_backup_and_goes_on_where_it_was(work: Path) -
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert shard_of(work).backups() == []
+    assert shard_of(work).catalog.backups() == []
     before = packs(work)
 
     finish(start("upload", work))
 
-    (backup,) = shard_of(work).backups()
+    (backup,) = shard_of(work).catalog.backups()
     assert {name: packs(work)[name] for name in before} == before
     stored = sum(packs(work).values())
     assert stored < 64_000_000 + 5 * (4 << 20)  # at most what was in flight was stored again
@@ -129,7 +129,7 @@ def test_a_killed_upload_leaves_no_backup_and_goes_on_where_it_was(work: Path) -
 
 def test_a_killed_restore_goes_on_where_it_was(work: Path) -> None:
     finish(start("upload", work))
-    (backup,) = shard_of(work).backups()
+    (backup,) = shard_of(work).catalog.backups()
     process = start("restore", work, hold_after=12)
     big = work / "out" / "big"
     wait_until(lambda: process.poll() is not None or (big.exists() and big.stat().st_blocks > 20_000), 60, "10 MB")
@@ -154,7 +154,7 @@ def test_an_interrupted_upload_ends_soon_and_commits_nothing(work: Path) -> None
 
     assert process.returncode != 0
     assert b"KeyboardInterrupt" in error
-    assert shard_of(work).backups() == []
+    assert shard_of(work).catalog.backups() == []
     assert not [path for path in files_below(work / "repository") if path.name.startswith(".tidemark-")]
 
 
@@ -193,7 +193,7 @@ def test_a_restore_that_finds_no_room_says_so(work: Path, tiny: Path) -> None:
     shard = shard_of(work)
 
     with pytest.raises(DiskFull, match=f"no room for the restore in {tiny}/out: No space left on device"):
-        shard.restore(shard.backup(1), tiny / "out")
+        shard.restore(shard.catalog.backup(1), tiny / "out")
 
 
 def test_two_processes_with_one_run_do_not_spoil_each_other(work: Path) -> None:
@@ -204,7 +204,7 @@ def test_two_processes_with_one_run_do_not_spoil_each_other(work: Path) -> None:
     second.communicate(timeout=120)
     assert 0 in (first.returncode, second.returncode)
 
-    (backup,) = shard_of(work).backups()
+    (backup,) = shard_of(work).catalog.backups()
     assert backup.run_id == RUN
     shard_of(work).restore(backup, work / "out")
     assert read_folder(work / "out") == read_folder(work / "data")

@@ -73,7 +73,7 @@ def upload(shard: ShardRepository, folder: Path, **changes: Any) -> Backup:
     directories = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir())
     run_id = changes.pop("run_id", None) or next_run()
     options: dict[str, Any] = {
-        "parent": shard.newest(),
+        "parent": shard.catalog.newest(),
         "run_id": run_id,
         "journal": folder.parent / f"{run_id}.journal",
         "pack_size": 8192,

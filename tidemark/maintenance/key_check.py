@@ -47,7 +47,7 @@ def _look(repository: Repository, name: str) -> Finding:
     shard = repository.shard(name)
     number = None
     try:
-        newest = shard.newest()
+        newest = shard.catalog.newest()
         if newest is None:
             return Finding(name, None)
         number = newest.number

@@ -56,12 +56,12 @@ def find(
     and checked. Raises ``RunError`` or ``BackupMissing`` when there is none."""
     place = place or settings.repository
     backups = wiring.open_place(place).shard(shard_name)
-    backup = backups.newest() if number is None else backups.backup(number)
+    backup = backups.catalog.newest() if number is None else backups.catalog.backup(number)
     if backup is None:
         known = topology(settings).names()
         hint = "" if shard_name in known else f"the configured shards are: {', '.join(known[:8])}"
         raise RunError(f"{shard_name} has no backup in {place.url}", hint)
-    return Found(place.url, backups, backups.manifest(backup))
+    return Found(place.url, backups, backups.catalog.manifest(backup))
 
 
 def run(

@@ -1,5 +1,6 @@
 """Backups: encrypted, full, and stored so that unchanged blocks are stored once. See ``docs/format.md``."""
 
+from tidemark.repository.catalog import Catalog, History
 from tidemark.repository.format.backup import Backup, Facts
 from tidemark.repository.format.manifest import Manifest
 from tidemark.repository.format.sections import Inventory, InventoryTable, InventoryTablespace, SourceIdentity
@@ -13,11 +14,12 @@ from tidemark.repository.prune.retention import PrunePlan, RetentionPolicy, Verd
 from tidemark.repository.repository import Repository
 from tidemark.repository.restore.restore import Restored
 from tidemark.repository.restore.verify import Verified
-from tidemark.repository.shard import History, ShardRepository
+from tidemark.repository.shard import ShardRepository
 from tidemark.repository.threads.limits import Limits, RateLimit
 
 __all__ = [
     "Backup",
+    "Catalog",
     "Facts",
     "History",
     "Inspected",

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tidemark.errors import BackupConflict, BackupMissing, Damaged, ObjectExists, ObjectMissing, RepositoryError
 from tidemark.progress import ProgressCallback, always, ignore
+from tidemark.repository.catalog import Catalog, listed
 from tidemark.repository.format.backup import Backup, Facts
 from tidemark.repository.format.geometry import Geometry
-from tidemark.repository.format.manifest import HEAD_READ, Manifest, ManifestCodec
-from tidemark.repository.format.names import PackName, ShardNames, is_run_id
-from tidemark.repository.format.sealing import FrameSealer
+from tidemark.repository.format.names import ShardNames, is_run_id
 from tidemark.repository.inspect import Inspector
 from tidemark.repository.keys.keys import DataKey
-from tidemark.repository.prune.prune import READERS, Pruned, Pruner
-from tidemark.repository.prune.retention import PrunePlan, RetentionPolicy, plan_prune
+from tidemark.repository.objects import ShardObjects
+from tidemark.repository.prune.prune import Pruned, Pruner
+from tidemark.repository.prune.retention import RetentionPolicy
 from tidemark.repository.restore.probe import open_one_frame
 from tidemark.repository.restore.restore import Restore, Restored
 from tidemark.repository.restore.target import Target
@@ -34,80 +32,23 @@ WAITING = 6
 only hashed, they would be in one another's way."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class History:
-    """What there is of a shard's backups, damage and all."""
-
-    backups: tuple[Backup, ...]
-    """Those whose manifest can be read, oldest first."""
-    unreadable: dict[int, str]
-    """The others, by their number: what is wrong with the manifest."""
-
-
 class ShardRepository:
     """Lists, makes, restores and prunes the backups of one shard. Holds no state but what it was made with."""
 
     def __init__(self, store: Store, key: DataKey, name: str) -> None:
-        self._store = store
-        self._key = key
-        self._names = ShardNames(name)
-        self._codec = ManifestCodec(key, name)
-        self.name = name
+        self._objects = ShardObjects(store, key, ShardNames(name))
+        self.catalog = Catalog(self._objects)
+        """The backups that there are."""
+
+    @property
+    def name(self) -> str:
         """``keyspace/shard``."""
-
-    def backups(self) -> list[Backup]:
-        """Every complete backup, oldest first. Reads a few kilobytes of each manifest. ``Damaged`` for one that is
-        not what was written, or that does not follow the one before it."""
-        backups: list[Backup] = []
-        with ThreadPoolExecutor(READERS) as pool:
-            heads = list(pool.map(self._head_if_there, self._manifests()))
-        for backup in filter(None, heads):
-            previous = backups[-1] if backups else None
-            if previous:
-                self._check_follows(previous, backup)
-            backups.append(backup)
-        return backups
-
-    def history(self) -> History:
-        """The same, but a manifest that cannot be read is a finding instead of the end. Still ``Damaged`` for one that
-        does not follow the one before it."""
-        with ThreadPoolExecutor(READERS) as pool:
-            found = list(pool.map(self._head_or_damage, self._manifests()))
-        backups = [head for head in found if isinstance(head, Backup)]
-        for previous, backup in itertools.pairwise(backups):
-            self._check_follows(previous, backup)
-        return History(tuple(backups), dict(head for head in found if isinstance(head, tuple)))
-
-    def newest(self, passing_over: Collection[int] = ()) -> Backup | None:
-        """The newest complete backup, or None. ``passing_over`` are numbers whose manifests are known to be
-        unreadable."""
-        manifests = [item for item in self._manifests() if item[0] not in passing_over]
-        return self._head(*manifests[-1]) if manifests else None
-
-    def backup(self, number: int) -> Backup:
-        """One backup. ``BackupMissing`` names those that there are."""
-        manifests = dict(self._manifests())
-        if number not in manifests:
-            raise self._missing(number, list(manifests))
-        return self._head(number, manifests[number])
-
-    def manifest(self, backup: Backup) -> Manifest:
-        """A backup's manifest, read whole and checked to be the very one that ``backup`` came from."""
-        manifest = self._codec.decode(backup.number, self._read_manifest(backup))
-        self._check_same(backup, manifest.backup)
-        return manifest
-
-    def packs(self, backup: Backup) -> frozenset[PackName]:
-        """The packs that a backup refers to, from the same object; faster than reading its table of files."""
-        found, packs = self._codec.decode_packs(backup.number, self._read_manifest(backup))
-        self._check_same(backup, found)
-        return frozenset(pack.name for pack in packs)
+        return self._objects.shard
 
     def probe(self, backup: Backup) -> int:
         """Reads the backup's manifest whole and one frame of its data; gives the bytes of content that were opened.
         Raises ``Damaged``, ``BackupMissing`` or ``ObjectMissing``."""
-        sealer = FrameSealer(self._key, self.name)
-        return open_one_frame(self._store, sealer, self._names, self.manifest(backup))
+        return open_one_frame(self._objects, self.catalog.manifest(backup))
 
     def upload(
         self,
@@ -150,21 +91,23 @@ class ShardRepository:
             return committed
         number = max((parent.number if parent else 0, *unreadable)) + 1
         blocks_of = base or parent
-        before = self.manifest(blocks_of) if blocks_of else None
+        before = self.catalog.manifest(blocks_of) if blocks_of else None
         geometry = geometry or Geometry(block_size=block_size)
         if before:
             geometry = dataclasses.replace(
                 geometry, block_size=before.backup.block_size, segment_blocks=before.body.segment_blocks
             )
-        identity = f"{self._key.repository.hex()} {self.name} {number} {geometry.block_size} {geometry.segment_blocks}"
+        identity = (
+            f"{self._objects.key.repository.hex()} {self.name} {number} {geometry.block_size} {geometry.segment_blocks}"
+        )
         if base:
             identity += f" on {base.number}"
         opened = Journal(journal, run_id, identity)
         try:
             stored = Upload(
-                self._store,
-                self._key,
-                self._names,
+                self._objects.store,
+                self._objects.key,
+                self._objects.names,
                 folder,
                 before,
                 opened,
@@ -208,19 +151,26 @@ class ShardRepository:
         target = Target(folder, reuse=reuse, durable=durable)
         if durable and not reuse:
             threads += WAITING
-        manifest = self.manifest(backup) if only is None else self.manifest(backup).part(only)
+        manifest = self.catalog.manifest(backup) if only is None else self.catalog.manifest(backup).part(only)
         restore = Restore(
-            self._store, self._key, self._names, manifest, target, threads=threads, guard=guard, limits=limits
+            self._objects.store,
+            self._objects.key,
+            self._objects.names,
+            manifest,
+            target,
+            threads=threads,
+            guard=guard,
+            limits=limits,
         )
         try:
             return restore.run(progress)
         except ObjectMissing as error:
-            known = [number for number, _ in self._manifests()]
+            known = list(self.catalog.sizes())
             if backup.number in known:
                 raise
             raise BackupMissing(
                 f"{self.name}: backup {backup.number} was pruned while it was being read ({error.message})",
-                f"restore another one, or keep more of them ([retention]); complete backups: {_listed(known)}",
+                f"restore another one, or keep more of them ([retention]); complete backups: {listed(known)}",
             ) from error
 
     def verify(
@@ -238,19 +188,17 @@ class ShardRepository:
         Damage of packs is what this returns; a manifest that cannot be read is raised, as are the errors of a store
         that does not answer.
         """
-        manifest = self.manifest(backup)
+        manifest = self.catalog.manifest(backup)
         verify = Verify(
-            self._store, self._key, self._names, manifest, threads=threads, inspector=inspector, sample=sample
+            self._objects.store,
+            self._objects.key,
+            self._objects.names,
+            manifest,
+            threads=threads,
+            inspector=inspector,
+            sample=sample,
         )
         return verify.look(progress)
-
-    def needed_bytes(self, backup: Backup) -> int:
-        """Bytes that a backup's files take on a disk: holes take nothing."""
-        return self.manifest(backup).needed_bytes
-
-    def plan_prune(self, policy: RetentionPolicy, now: datetime) -> PrunePlan:
-        """What ``prune`` would do to the backups, and why."""
-        return plan_prune(self.backups(), now, policy)
 
     def prune(
         self,
@@ -268,70 +216,15 @@ class ShardRepository:
         Packs of ``living_runs`` stay, and packs of runs that have not committed stay for seven days unless they are
         ``dead_runs``. A manifest that cannot be read stops everything before anything is deleted.
         """
-        return self._pruner().prune(self.backups(), policy, now, living_runs, dead_runs, dry_run, announce)
+        return Pruner(self.catalog).prune(policy, now, living_runs, dead_runs, dry_run, announce)
 
     def discard_run(self, run_id: str) -> Pruned:
         """Deletes the packs of a failed run. A run that has committed a backup keeps everything."""
-        return self._pruner().discard(self.backups(), run_id)
-
-    def _pruner(self) -> Pruner:
-        return Pruner(self._store, self._names, self.packs)
-
-    def _manifests(self) -> list[tuple[int, int]]:
-        """Number and size of each, ascending."""
-        found = []
-        for info in self._store.list(self._names.backups):
-            number = self._names.parse_manifest(info.name)
-            if number is not None:
-                found.append((number, info.size))
-        return found
-
-    def _read_manifest(self, backup: Backup) -> bytes:
-        try:
-            return self._store.get(self._names.manifest(backup.number))
-        except ObjectMissing:
-            raise self._missing(backup.number, [number for number, _ in self._manifests()]) from None
-
-    def _check_same(self, asked: Backup, found: Backup) -> None:
-        if found.digest != asked.digest:
-            raise Damaged(f"{self._names.manifest(asked.number)} has been replaced by another one")
-
-    def _head_if_there(self, manifest: tuple[int, int]) -> Backup | None:
-        """The head; None when it was pruned between the listing and the reading."""
-        try:
-            return self._head(*manifest)
-        except ObjectMissing:
-            return None
-
-    def _head_or_damage(self, manifest: tuple[int, int]) -> Backup | tuple[int, str] | None:
-        try:
-            return self._head_if_there(manifest)
-        except Damaged as error:
-            return manifest[0], error.message
-
-    def _check_follows(self, previous: Backup, backup: Backup) -> None:
-        if backup.parent == previous.number and backup.parent_digest != previous.digest:
-            raise Damaged(
-                f"{self._names.manifest(backup.number)} follows another backup {previous.number} than the one there",
-                "somebody has put an old or foreign manifest in its place",
-            )
-
-    def _head(self, number: int, size: int) -> Backup:
-        name = self._names.manifest(number)
-        start = self._store.get(name, 0, HEAD_READ)
-        length = self._codec.head_length(number, start, size)
-        if length > len(start):
-            start = self._store.get(name, 0, length)
-        return self._codec.decode_head(number, start, size)
-
-    def _missing(self, number: int, known: list[int]) -> BackupMissing:
-        return BackupMissing(f"{self.name} has no backup {number}", f"complete backups: {_listed(known)}")
+        return Pruner(self.catalog).discard(run_id)
 
     def _check_newest(self, parent: Backup | None, run_id: str, unreadable: Collection[int]) -> Backup | None:
         """The run's own backup when it is committed already; ``BackupConflict`` when the parent is not the newest."""
-        oldest = parent.number if parent else 0
-        later = [item for item in self._manifests() if item[0] >= oldest and item[0] not in unreadable]
-        heads = [self._head(*item) for item in later]
+        heads = self.catalog.since(parent.number if parent else 0, unreadable)
         for backup in heads:
             if backup.run_id == run_id:
                 return backup
@@ -355,7 +248,8 @@ class ShardRepository:
         guard: Callable[[], None],
         unreadable: Collection[int],
     ) -> Backup:
-        sealed, raw = self._codec.encode_body(number, stored.body.model_copy(update={"inventory": facts.inventory}))
+        body = stored.body.model_copy(update={"inventory": facts.inventory})
+        sealed, raw = self._objects.codec().encode_body(number, body)
         backup = Backup(
             number=number,
             run_id=run_id,
@@ -379,34 +273,30 @@ class ShardRepository:
             engine=facts.engine,
             source=facts.source,
         )
-        content = self._codec.encode(backup, sealed, raw)
-        complete = self._codec.decode(number, content).backup  # never commit what a reader would refuse
+        content = self._objects.codec().encode(backup, sealed, raw)
+        complete = self._objects.codec().decode(number, content).backup  # never commit what a reader would refuse
         self._check_packs(run_id, stored)
         if committed := self._check_newest(parent, run_id, unreadable):
             return committed
-        name = self._names.manifest(number)
+        name = self._objects.names.manifest(number)
         guard()
         try:
-            self._store.put_if_absent(name, [content])
+            self._objects.store.put_if_absent(name, [content])
         except ObjectExists:
             if committed := self._check_newest(parent, run_id, unreadable):
                 return committed
             raise
-        if self._store.get(name) != content:
+        if self._objects.store.get(name) != content:
             raise Damaged(f"{name} reads back differently from what was written")
         return complete
 
     def _check_packs(self, run_id: str, stored: Stored) -> None:
         """That nobody has cleaned up behind a run that was thought dead."""
-        there = {info.name: info.size for info in self._store.list(self._names.run(run_id))}
+        there = {info.name: info.size for info in self._objects.store.list(self._objects.names.run(run_id))}
         for pack in stored.body.packs:
-            name = self._names.pack(pack.name)
+            name = self._objects.names.pack(pack.name)
             if pack.run_id == run_id and there.get(name) != pack.size:
                 raise RepositoryError(
                     f"{name} was stored with {pack.size} bytes and is not there any more",
                     "somebody took the run for dead and cleaned up behind it; start a new run",
                 )
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers[-20:])) or "none"

@@ -46,7 +46,7 @@ def run(
     began = time.monotonic()
     guard()
     opened = RestoreTools.open(run)
-    history = opened.backups.history()
+    history = opened.backups.catalog.history()
     chain_check.check(run, history, opened.known, seen)
     newest = history.backups[-1] if history.backups else None
     if newest and not run.on_disk.force and (reason := _too_young(newest, run.settings.cycle.min_interval)):
@@ -132,7 +132,7 @@ def _from_backup(
     server = opened.servers.server(flavour, newest.variables)
     server.kill()  # a step that comes again may find the server of a later one
     had = None if run.data.exists() else disk.warm.take(run.shard.name, run.data)
-    needed = opened.backups.needed_bytes(newest)
+    needed = opened.backups.catalog.manifest(newest).needed_bytes
     room = bounds.catchup_room(run.shard, needed)
     disk.check_room(run.data, needed, room, f"{run.shard.name}: backup {newest.number}")
     restored = opened.backups.restore(

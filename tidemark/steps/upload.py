@@ -67,7 +67,7 @@ def run(
 def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Guard) -> Backup:
     restored, caught, stopped = run.expect(RestoreResult), run.expect(CatchupResult), run.expect(StopResult)
     backups = opened.backups
-    newest = backups.newest(passing_over=restored.unreadable)
+    newest = backups.catalog.newest(passing_over=restored.unreadable)
     if newest and newest.run_id == run.id:
         return newest  # committed by an earlier delivery of this step
     if (newest.number if newest else None) != (restored.newest or restored.backup):
@@ -101,7 +101,7 @@ def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Gu
         progress=progress,
         guard=bounds.DiskWatch(opened.disk, f"{run.shard.name}: the upload", guard, most=bounds.JOURNAL_ROOM),
         limits=opened.limits,
-        base=backups.backup(restored.backup) if restored.newest and restored.backup else None,
+        base=backups.catalog.backup(restored.backup) if restored.newest and restored.backup else None,
         unreadable=restored.unreadable,
         inspector=PageInspector.of(restored.variables),
     )

@@ -82,7 +82,7 @@ def store(example: dict[str, Any]) -> MemoryStore:
 
 def test_the_documents_example_is_restored(example: dict[str, Any], store: MemoryStore, tmp_path: Path) -> None:
     shard = Repository.open(store, MasterKey(bytes.fromhex(example["master key"]))).shard(SHARD)
-    (backup,) = shard.backups()
+    (backup,) = shard.catalog.backups()
 
     shard.restore(backup, tmp_path / "out")
 
@@ -135,7 +135,7 @@ def test_a_second_implementation_reads_backups_that_refer_to_older_ones(tmp_path
     assert [reader.files(number) for number in (1, 2, 3)] == states
     backup, body = reader.manifest(3)
     assert (backup["number"], backup["parent"]) == (3, 2)
-    assert {shard.backup(1).run_id, backup["run_id"]} <= {pack["run_id"] for pack in body["packs"]}
+    assert {shard.catalog.backup(1).run_id, backup["run_id"]} <= {pack["run_id"] for pack in body["packs"]}
 
 
 def test_hkdf_is_the_standards() -> None:

@@ -68,11 +68,11 @@ def problems(store: MemoryStore, folder: Path) -> tuple[list[str], list[str]]:
         return [error.message], [error.message]
     for number, content in ((1, FIRST), (2, SECOND)):
         try:
-            verified += shard.verify(shard.backup(number), threads=1).named
+            verified += shard.verify(shard.catalog.backup(number), threads=1).named
         except TidemarkError as error:
             verified.append(error.message)
         try:
-            shard.restore(shard.backup(number), folder / str(number), threads=1)
+            shard.restore(shard.catalog.backup(number), folder / str(number), threads=1)
             assert read_folder(folder / str(number)) == content
         except TidemarkError as error:
             restored.append(error.message)

@@ -42,7 +42,7 @@ def test_every_backup_of_a_changing_folder_is_restored_byte_for_byte(
             write_folder(work / "data", state)
             upload(shard, work / "data", threads=threads)
 
-        backups = shard.backups()
+        backups = shard.catalog.backups()
         assert [backup.number for backup in backups] == list(range(1, len(states) + 1))
         for backup, state in zip(backups, states, strict=True):
             shard.restore(backup, work / f"out{backup.number}", threads=threads)
@@ -100,7 +100,7 @@ def test_files_that_grow_shrink_vanish_and_change_their_names_are_restored_byte_
             write_folder(work / "data", state)
             upload(shard, work / "data")
 
-        for backup, wanted in zip(shard.backups(), states, strict=True):
+        for backup, wanted in zip(shard.catalog.backups(), states, strict=True):
             shard.restore(backup, work / f"out{backup.number}")
             assert read_folder(work / f"out{backup.number}") == wanted
 
@@ -273,7 +273,7 @@ def test_only_plain_files_below_the_folder_are_backed_up(tmp_path: Path, bad: st
             run_id="r1",
             journal=tmp_path / "j",
         )
-    assert shard.backups() == []
+    assert shard.catalog.backups() == []
 
 
 def test_a_file_that_grows_while_it_is_read_fails_the_upload(tmp_path: Path) -> None:
@@ -286,4 +286,4 @@ def test_a_file_that_grows_while_it_is_read_fails_the_upload(tmp_path: Path) -> 
 
     with pytest.raises(RepositoryError, match="had 50000 bytes when the upload began"):
         upload(shard, tmp_path / "data", progress=grow, threads=1)
-    assert shard.backups() == []
+    assert shard.catalog.backups() == []

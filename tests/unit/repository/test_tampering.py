@@ -49,12 +49,12 @@ def restore_all(store: Store, folder: Path) -> list[TidemarkError]:
     except TidemarkError as error:
         return [error]
     try:
-        shard.backups()
+        shard.catalog.backups()
     except TidemarkError as error:
         errors.append(error)
     for number, content in ((1, FIRST), (2, SECOND)):
         try:
-            shard.restore(shard.backup(number), folder, threads=1, reuse=folder.exists())
+            shard.restore(shard.catalog.backup(number), folder, threads=1, reuse=folder.exists())
             assert read_folder(folder) == content
         except TidemarkError as error:
             errors.append(error)
@@ -160,7 +160,7 @@ def test_a_manifest_of_another_shard_or_repository_is_refused(original: MemorySt
         store = copy(original)
         store.put("commerce/-80/backups/000000000001", [content])
         with pytest.raises(Damaged, match="commerce/-80/backups/000000000001"):
-            open_shard(store, KEY).backups()
+            open_shard(store, KEY).catalog.backups()
 
 
 def test_an_older_manifest_in_the_place_of_a_newer_one_breaks_the_chain(original: MemoryStore, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_an_older_manifest_in_the_place_of_a_newer_one_breaks_the_chain(original
     original.put("commerce/-80/backups/000000000002", [forged])
 
     with pytest.raises(Damaged, match="000000000003 follows another backup 2"):
-        open_shard(original, KEY).backups()
+        open_shard(original, KEY).catalog.backups()
 
 
 def test_another_master_key_is_refused_with_both_ids(original: MemoryStore) -> None:
@@ -189,7 +189,7 @@ def test_another_master_key_is_refused_with_both_ids(original: MemoryStore) -> N
 
 def test_a_manifest_replaced_between_listing_and_restoring_is_refused(original: MemoryStore, tmp_path: Path) -> None:
     shard = open_shard(original, KEY)
-    backup = shard.backup(1)
+    backup = shard.catalog.backup(1)
     other = copy(original)
     for name in names(other):
         if "/backups/" in name:

@@ -16,7 +16,7 @@ def rescan(settings: Settings, shards: Sequence[str]) -> None:
     repository = wiring.open_repository(settings)
     with fleet.connect(settings.redis) as client:
         for shard in shards:
-            backups = repository.shard(shard).backups()
+            backups = repository.shard(shard).catalog.backups()
             set_mirrors(client, shard, mirror.look_at_all(settings, shard))
             newest = NewestBackup.model_validate(backups[-1], from_attributes=True) if backups else None
             set_newest(client, shard, newest)

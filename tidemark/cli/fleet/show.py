@@ -99,7 +99,7 @@ def _either(addresses: Sequence[Address]) -> str:
 def _backups(settings: Settings, shard: str) -> tuple[list[Backup], str]:
     """The backups; or why they cannot be read, which is no reason to show nothing."""
     try:
-        return list(wiring.open_repository(settings).shard(shard).backups()), ""
+        return list(wiring.open_repository(settings).shard(shard).catalog.backups()), ""
     except TidemarkError as error:
         return [], error.message
 

@@ -32,7 +32,7 @@ def command(shard: str, as_json: bool) -> None:
     """List SHARD's complete backups, oldest first. A proven one was restored and replicated past by a later run."""
     settings = load_settings()
     name = topology(settings).find(shard).name
-    backups = wiring.open_repository(settings).shard(name).backups()
+    backups = wiring.open_repository(settings).shard(name).catalog.backups()
     proven = {backup.restored_from for backup in backups}
     if as_json:
         print_json([_as_json(shard, backup, proven) for backup in backups])

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from tidemark.errors import BackupConflict, BackupMissing, Damaged, ForeignRepository, ObjectExists, ObjectMissing
 from tidemark.progress import ProgressCallback, ignore
+from tidemark.repository.catalog import Catalog
 from tidemark.repository.format.backup import Backup
 from tidemark.repository.format.names import ShardNames
 from tidemark.repository.keys.keys import KEYS, DataKey
 from tidemark.repository.mirror.copy import PackCopier
+from tidemark.repository.objects import ShardObjects
 from tidemark.repository.prune.prune import MARGIN
-from tidemark.repository.shard import ShardRepository
 from tidemark.repository.threads.limits import Limits
 from tidemark.repository.threads.meter import Meter
 from tidemark.storage import ObjectInfo, Store
@@ -105,12 +106,12 @@ class Mirror:
         self._first = first
         self._mirror = mirror
         self._names = ShardNames(name)
-        self._ours = ShardRepository(first, key, name)
-        self._theirs = ShardRepository(mirror, key, name)
+        self._ours = Catalog(ShardObjects(first, key, self._names))
+        self._theirs = Catalog(ShardObjects(mirror, key, self._names))
 
     def level(self) -> Level:
         """How far behind it is, by two listings."""
-        ours, theirs = self._manifests(self._first), self._manifests(self._mirror)
+        ours, theirs = self._ours.sizes(), self._theirs.sizes()
         return Level(
             newest=max(ours, default=None),
             mirrored=max(theirs, default=None),
@@ -129,7 +130,7 @@ class Mirror:
         a manifest names is not there or has another size, and the errors of both stores.
         """
         began = time.monotonic()
-        ours, theirs = self._manifests(self._first), self._manifests(self._mirror)
+        ours, theirs = self._ours.sizes(), self._theirs.sizes()
         self._check_same(ours, theirs)
         copier = PackCopier(self._first, self._mirror, self._packs(), limits=limits)
         missing = [backup for backup in reversed(self._ours.backups()) if backup.number not in theirs]
@@ -143,7 +144,7 @@ class Mirror:
                 copier.copy(copier.missing(packs), threads=threads, meter=meter)
                 written += self._copy_manifest(number)
             except ObjectMissing as error:
-                if number in self._manifests(self._first):
+                if number in self._ours.sizes():
                     raise Damaged(f"{self._names.manifest(number)} names what is not there: {error.message}") from error
                 continue  # pruned meanwhile
             done.append(number)
@@ -156,11 +157,6 @@ class Mirror:
             pruned=pruned,
             seconds=round(time.monotonic() - began, 3),
         )
-
-    def _manifests(self, store: Store) -> dict[int, int]:
-        """The sizes of the manifests by number."""
-        found = ((self._names.parse_manifest(info.name), info.size) for info in store.list(self._names.backups))
-        return {number: size for number, size in found if number is not None}
 
     def _packs(self) -> list[ObjectInfo]:
         """The packs that the mirror has."""
@@ -207,7 +203,7 @@ class Mirror:
         that the first repository has already.
         """
         packs = self._packs()
-        ours, theirs = self._manifests(self._first), self._manifests(self._mirror)
+        ours, theirs = self._ours.sizes(), self._theirs.sizes()
         if not ours or max(theirs, default=0) != max(ours) or theirs.keys() <= ours.keys():
             return ()
         staying = self._packs_of(self._ours.backups())

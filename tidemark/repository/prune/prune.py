@@ -7,16 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tidemark.repository.catalog import READERS, Catalog
 from tidemark.repository.format.backup import Backup
-from tidemark.repository.format.names import PackName, ShardNames, run_time
+from tidemark.repository.format.names import PackName, run_time
 from tidemark.repository.prune.retention import PrunePlan, RetentionPolicy, plan_prune
-from tidemark.storage import ObjectInfo, Store
+from tidemark.storage import ObjectInfo
 
 MARGIN = timedelta(days=7)
 """How long the packs of a run that has committed nothing are left alone: it may still be working on another node."""
-
-READERS = 8
-"""Manifests that are read at the same time: in a bucket each takes a round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +34,13 @@ class Pruned:
 class Pruner:
     """Prunes one shard."""
 
-    def __init__(self, store: Store, names: ShardNames, packs_of: Callable[[Backup], frozenset[PackName]]) -> None:
-        self._store = store
-        self._names = names
-        self._packs_of = packs_of
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._store = catalog.objects.store
+        self._names = catalog.objects.names
 
     def prune(
         self,
-        backups: Sequence[Backup],
         policy: RetentionPolicy,
         now: datetime,
         living_runs: frozenset[str],
@@ -52,6 +49,7 @@ class Pruner:
         announce: Callable[[Pruned], None],
     ) -> Pruned:
         """Reads every manifest that stays, and announces what will go, before the first object goes."""
+        backups = self._catalog.backups()
         plan = plan_prune(backups, now, policy)
         going = {verdict.number for verdict in plan.delete}
         referred = self._referred([backup for backup in backups if backup.number not in going])
@@ -80,8 +78,9 @@ class Pruner:
             self._store.sweep(f"{self._names.shard}/", MARGIN)
         return pruned
 
-    def discard(self, backups: Sequence[Backup], run_id: str) -> Pruned:
+    def discard(self, run_id: str) -> Pruned:
         """Deletes what a run has stored, unless a backup is made of it."""
+        backups = self._catalog.backups()
         packs = list(self._store.list(self._names.run(run_id)))
         if not packs or any(backup.run_id == run_id for backup in backups):
             return Pruned((), 0, 0)
@@ -92,7 +91,7 @@ class Pruner:
 
     def _referred(self, backups: Sequence[Backup]) -> set[PackName]:
         with ThreadPoolExecutor(READERS) as pool:
-            return set().union(*pool.map(self._packs_of, backups))
+            return set().union(*pool.map(self._catalog.packs, backups))
 
     def _delete(self, objects: Sequence[ObjectInfo]) -> None:
         self._store.delete_many(info.name for info in objects)

@@ -49,7 +49,7 @@ def content(store: Store) -> dict[str, bytes]:
 
 def restores(store: Store, folder: Path, number: int) -> dict[str, bytes]:
     shard = Repository.open(store, KEY).shard(SHARD)
-    shard.restore(shard.backup(number), folder)
+    shard.restore(shard.catalog.backup(number), folder)
     return read_folder(folder)
 
 
@@ -94,7 +94,7 @@ def test_the_newest_backup_is_copied_first_and_its_manifest_last(first: MemorySt
     assert [name[-1] for name in manifests] == ["2", "1"]
     shard = Repository.open(first, KEY).shard(SHARD)
     before = [name for name in seen[: seen.index(manifests[0])] if "/packs/" in name]
-    assert len(before) == len(shard.manifest(shard.backup(2)).body.packs)
+    assert len(before) == len(shard.catalog.manifest(shard.catalog.backup(2)).body.packs)
 
 
 def test_a_mirroring_that_was_cut_off_at_any_object_is_continued(first: MemoryStore, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_mirroring_that_was_cut_off_at_any_object_is_continued(first: MemorySt
             if survived == 0:
                 continue  # not even a key
             shard = Repository.open(store, KEY).shard(SHARD)
-            for backup in shard.backups():  # what a reader sees is whole
+            for backup in shard.catalog.backups():  # what a reader sees is whole
                 shard.restore(backup, tmp_path / f"{survived}-{backup.number}")
         mirrored(first, store).bring_level()
         assert content(store) == content(first)

@@ -85,15 +85,15 @@ def clone(store: MemoryStore) -> MemoryStore:
 def referred(shard: ShardRepository) -> set[str]:
     return {
         f"{PACKS}{pack.run_id}/{pack.number:012d}"
-        for backup in shard.backups()
-        for pack in shard.manifest(backup).body.packs
+        for backup in shard.catalog.backups()
+        for pack in shard.catalog.manifest(backup).body.packs
     }
 
 
 def test_wherever_pruning_dies_the_rest_is_whole_and_the_next_one_finishes_it(tmp_path: Path) -> None:
     original = MemoryStore()
     states = make(open_shard(original), tmp_path, 6)
-    runs = frozenset(backup.run_id for backup in open_shard(original).backups())
+    runs = frozenset(backup.run_id for backup in open_shard(original).catalog.backups())
     total = len(list(original.list()))
     whole = clone(original)
     open_shard(whole).prune(LAST, now=datetime.now(UTC))
@@ -107,7 +107,7 @@ def test_wherever_pruning_dies_the_rest_is_whole_and_the_next_one_finishes_it(tm
             open_shard(DyingStore(store, survived)).prune(LAST, now=datetime.now(UTC))
 
         shard = open_shard(store)
-        for backup in shard.backups():
+        for backup in shard.catalog.backups():
             shard.restore(backup, tmp_path / "out", reuse=True)
             assert read_folder(tmp_path / "out") == states[backup.number - 1]
         shard.prune(LAST, now=datetime.now(UTC), dead_runs=runs)
@@ -132,10 +132,10 @@ def test_a_reader_of_a_backup_that_is_pruned_is_told_so(tmp_path: Path) -> None:
     store = MemoryStore()
     shard = open_shard(store)
     make(shard, tmp_path, 5)
-    first = shard.backup(1)
+    first = shard.catalog.backup(1)
 
     def prune_meanwhile(what: str, name: str) -> None:
-        if "/packs/" in name and len(shard.backups()) > 2:
+        if "/packs/" in name and len(shard.catalog.backups()) > 2:
             shard.prune(LAST, now=datetime.now(UTC))
 
     reader = open_shard(WatchedStore(store, prune_meanwhile))
@@ -151,13 +151,13 @@ def test_the_newest_backup_is_restored_while_others_are_pruned(tmp_path: Path) -
     states = make(shard, tmp_path, 5)
 
     def prune_meanwhile(what: str, name: str) -> None:
-        if "/packs/" in name and len(shard.backups()) > 2:
+        if "/packs/" in name and len(shard.catalog.backups()) > 2:
             shard.prune(LAST, now=datetime.now(UTC))
 
-    open_shard(WatchedStore(store, prune_meanwhile)).restore(shard.backup(5), tmp_path / "out")
+    open_shard(WatchedStore(store, prune_meanwhile)).restore(shard.catalog.backup(5), tmp_path / "out")
 
     assert read_folder(tmp_path / "out") == states[4]
-    assert len(shard.backups()) == 2
+    assert len(shard.catalog.backups()) == 2
 
 
 def test_a_backup_that_is_made_while_others_are_pruned_is_whole(tmp_path: Path) -> None:
@@ -173,11 +173,11 @@ def test_a_backup_that_is_made_while_others_are_pruned_is_whole(tmp_path: Path) 
         shard.prune(LAST, now=now)
 
     uploader = open_shard(WatchedStore(store, prune_meanwhile))
-    made = upload(uploader, tmp_path / "data", parent=shard.newest(), run_id=next_run())
+    made = upload(uploader, tmp_path / "data", parent=shard.catalog.newest(), run_id=next_run())
 
     assert made.number == 5
     shard.prune(LAST, now=now)
-    for backup in shard.backups():
+    for backup in shard.catalog.backups():
         shard.restore(backup, tmp_path / "out", reuse=True)
         assert read_folder(tmp_path / "out") == states[backup.number - 1]
 
@@ -205,10 +205,10 @@ def test_two_hundred_backups_are_listed_with_one_read_each_and_planned_with_one_
     for number in range(200):
         write_folder(tmp_path / "data", {"t": noise(number, 600), "u": noise("always", 600)})
         parent = upload(shard, tmp_path / "data", parent=parent, threads=1)
-    assert len(shard.backups()) == 200
+    assert len(shard.catalog.backups()) == 200
 
     store.asked.clear()
-    shard.backups()
+    shard.catalog.backups()
     assert store.asked == {"list": 1, "get": 200}
 
     store.asked.clear()

@@ -106,7 +106,7 @@ def test_after_pruning_every_backup_that_is_left_is_whole(tmp_path: Path) -> Non
     gone = {name: size for name, size in before.items() if name not in {info.name for info in store.list()}}
     assert pruned.packs == len(gone) - 5 > 0
     assert pruned.bytes == sum(gone.values())
-    for left in shard.backups():
+    for left in shard.catalog.backups():
         shard.restore(left, tmp_path / "out", reuse=left.number > 6)
         assert read_folder(tmp_path / "out") == states[left.number - 1]
     again = shard.prune(RetentionPolicy(keep_last=3), now=datetime.now(UTC))
@@ -126,7 +126,7 @@ def test_rubbish_does_not_pile_up(tmp_path: Path) -> None:
     )  # nothing has changed, but the last backup has left half-dead packs
     shard.prune(LAST, now=datetime.now(UTC))
 
-    packs = shard.manifest(rewritten).body.packs
+    packs = shard.catalog.manifest(rewritten).body.packs
     assert all(pack.live <= pack.raw <= 2 * pack.live for pack in packs)
     assert sum(pack.size for pack in packs) == sum(info.size for info in store.list("commerce/-80/packs/"))
     shard.restore(rewritten, tmp_path / "out")
@@ -143,7 +143,9 @@ def test_a_pack_goes_with_the_last_backup_that_refers_to_it_however_long_ago_its
         shard.prune(LAST, now=made.finished_at)
 
         referred = {
-            f"commerce/-80/packs/{pack.run_id}/{pack.number:012d}" for b in shard.backups() for pack in shard.packs(b)
+            f"commerce/-80/packs/{pack.run_id}/{pack.number:012d}"
+            for b in shard.catalog.backups()
+            for pack in shard.catalog.packs(b)
         }
         assert {info.name for info in store.list("commerce/-80/packs/")} == referred
 
@@ -216,12 +218,12 @@ def test_a_failed_run_is_discarded_and_a_committed_one_is_not(tmp_path: Path) ->
 
     assert shard.discard_run(run_id).packs == 3
     assert [info.name for info in store.list()] == before
-    for backup_ in shard.backups():
+    for backup_ in shard.catalog.backups():
         assert shard.discard_run(backup_.run_id).packs == 0
     # Pruned itself, but later backups still refer to its packs.
-    first = shard.backup(1).run_id
+    first = shard.catalog.backup(1).run_id
     shard.prune(LAST, now=datetime.now(UTC))
-    assert 1 not in [b.number for b in shard.backups()]
+    assert 1 not in [b.number for b in shard.catalog.backups()]
     left = [info.name for info in store.list()]
     assert any(first in name for name in left)
     assert shard.discard_run(first).packs == 0

@@ -47,7 +47,7 @@ def store(tmp_path: Path) -> MemoryStore:
 def test_a_sound_backup_is_read_whole_and_shown_to_the_inspector(store: MemoryStore, threads: int) -> None:
     shard, eyes = open_shard(store), Eyes()
 
-    found = shard.verify(shard.backup(1), threads=threads, inspector=eyes)
+    found = shard.verify(shard.catalog.backup(1), threads=threads, inspector=eyes)
 
     assert (found.damages, found.named) == (0, ())
     assert found.bytes == sum(map(len, CONTENT.values()))
@@ -65,7 +65,7 @@ def test_all_damaged_packs_are_named_not_only_the_first(store: MemoryStore) -> N
         store.put(name, [content])
     shard = open_shard(store)
 
-    found = shard.verify(shard.backup(1))
+    found = shard.verify(shard.catalog.backup(1))
 
     maps = [name for name in packs if any(name in message for message in found.named)]
     assert found.damages == len(found.named) >= 1
@@ -74,7 +74,7 @@ def test_all_damaged_packs_are_named_not_only_the_first(store: MemoryStore) -> N
 
 def test_every_data_pack_that_is_missing_is_named(store: MemoryStore) -> None:
     shard = open_shard(store)
-    manifest = shard.manifest(shard.backup(1))
+    manifest = shard.catalog.manifest(shard.catalog.backup(1))
     maps = {segment.pack for file in manifest.body.files for segment in manifest.body.segments(file)}
     data = [pack.name for pack in manifest.body.packs if pack.name not in maps]
     assert len(data) > 2
@@ -82,7 +82,7 @@ def test_every_data_pack_that_is_missing_is_named(store: MemoryStore) -> None:
     for name in names:
         store.delete(name)
 
-    found = shard.verify(shard.backup(1))
+    found = shard.verify(shard.catalog.backup(1))
 
     assert found.bytes < 9100  # holes
     for name in names:
@@ -91,9 +91,9 @@ def test_every_data_pack_that_is_missing_is_named(store: MemoryStore) -> None:
 
 def test_a_sample_reads_less_and_other_blocks_each_time(store: MemoryStore) -> None:
     shard = open_shard(store)
-    whole = shard.verify(shard.backup(1))
+    whole = shard.verify(shard.catalog.backup(1))
 
-    some = [shard.verify(shard.backup(1), sample=0.3) for _ in range(8)]
+    some = [shard.verify(shard.catalog.backup(1), sample=0.3) for _ in range(8)]
 
     assert all(found.damages == 0 for found in some)
     assert len({found.bytes for found in some}) > 1
@@ -103,7 +103,7 @@ def test_a_sample_reads_less_and_other_blocks_each_time(store: MemoryStore) -> N
 def test_a_bad_page_that_was_stored_so_is_named_by_its_file(store: MemoryStore) -> None:
     shard = open_shard(store)
 
-    found = shard.verify(shard.backup(1), inspector=Eyes(bad=CONTENT["db/t.ibd"][20_000:20_010]))
+    found = shard.verify(shard.catalog.backup(1), inspector=Eyes(bad=CONTENT["db/t.ibd"][20_000:20_010]))
 
     assert len(found.named) == 1
     assert "backup 1: db/t.ibd, page " in found.named[0]
@@ -122,6 +122,6 @@ def test_an_upload_does_not_commit_a_bad_page_but_trusts_what_it_has_stored_befo
     with pytest.raises(Damaged, match=r"db/t\.ibd is damaged: db/t\.ibd, page \d+: bad"):
         upload(shard, data, inspector=Eyes(bad=b"SPOILT"))
 
-    newest = shard.newest()
+    newest = shard.catalog.newest()
     assert newest is not None
     assert newest.number == 2

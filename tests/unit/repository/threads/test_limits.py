@@ -162,7 +162,7 @@ def test_a_store_that_hangs_ends_an_upload_and_commits_nothing(hanging: HangingS
         upload(shard, tmp_path / "data", limits=Limits(stall_timeout=0.6))
 
     assert "stall_timeout" in caught.value.hint
-    assert shard.newest() is None
+    assert shard.catalog.newest() is None
 
 
 def test_a_store_that_hangs_ends_a_restore_which_is_then_continued(hanging: HangingStore, tmp_path: Path) -> None:

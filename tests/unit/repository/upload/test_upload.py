@@ -49,7 +49,7 @@ def test_a_resumed_upload_stores_no_block_twice(tmp_path: Path, puts: int) -> No
         upload(shard, tmp_path / "data", run_id=run_id)
     before = packs(inner)
     assert len(before) == puts
-    assert shard.backups() == []
+    assert shard.catalog.backups() == []
     store.puts = -1
 
     backup = upload(shard, tmp_path / "data", run_id=run_id)
@@ -158,7 +158,7 @@ def test_an_upload_that_is_asked_twice_works_once(tmp_path: Path) -> None:
     later = upload(shard, tmp_path / "data", run_id=run_id, parent=None)
 
     assert first == again == later
-    assert len(shard.backups()) == 2
+    assert len(shard.catalog.backups()) == 2
     assert {name for name in before if run_id in name} == {name for name in packs(store) if run_id in name}
 
 
@@ -185,7 +185,7 @@ def test_two_runs_never_commit_the_same_number(tmp_path: Path) -> None:
 
     assert len(won) == 1
     assert len(lost) == 5
-    assert shard.backups() == won
+    assert shard.catalog.backups() == won
     check(shard, won[0], tmp_path / "out", CONTENT)
 
 
@@ -206,7 +206,7 @@ def test_a_run_that_another_one_has_overtaken_commits_nothing(tmp_path: Path) ->
         upload(shard, tmp_path / "data", parent=parent, guard=overtake)
     with pytest.raises(BackupConflict, match="newest backup is 2"):
         upload(shard, tmp_path / "data", parent=parent)
-    assert [backup.number for backup in shard.backups()] == [1, 2]
+    assert [backup.number for backup in shard.catalog.backups()] == [1, 2]
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 4])
@@ -226,7 +226,7 @@ def test_a_guard_that_says_no_stops_everything(tmp_path: Path, allowed: int) -> 
         upload(shard, tmp_path / "data", guard=guard)
 
     assert len(packs(store)) <= allowed
-    assert shard.backups() == []
+    assert shard.catalog.backups() == []
 
 
 def test_the_guard_is_asked_last_before_the_manifest(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_packs_that_somebody_deleted_forbid_the_commit(tmp_path: Path) -> None:
 
     with pytest.raises(RepositoryError, match="is not there any more"):
         upload(shard, tmp_path / "data", run_id=run_id, guard=clean_up_behind, threads=1)
-    assert shard.backups() == []
+    assert shard.catalog.backups() == []
 
 
 def test_facts_and_sizes_stand_in_the_backup(tmp_path: Path) -> None:
@@ -292,8 +292,8 @@ def test_facts_and_sizes_stand_in_the_backup(tmp_path: Path) -> None:
     first = upload(shard, tmp_path / "data", facts=facts(first_backup="clone", flavour="mariadb"))
     second = upload(shard, tmp_path / "data", facts=facts(restored_from=1, position="é" * 20_000))
 
-    assert shard.backups() == [first, second]
-    assert shard.newest() == second == shard.backup(2)
+    assert shard.catalog.backups() == [first, second]
+    assert shard.catalog.newest() == second == shard.catalog.backup(2)
     assert (first.number, first.parent, first.parent_digest, first.first_backup) == (1, None, "", "clone")
     assert (second.number, second.parent, second.parent_digest, second.restored_from) == (2, 1, first.digest, 1)
     assert second.position == "é" * 20_000
@@ -319,5 +319,5 @@ def test_listing_reads_only_the_heads(tmp_path: Path) -> None:
             read += len(content)
             return content
 
-    assert len(open_shard(CountingStore(store)).backups()) == 1
+    assert len(open_shard(CountingStore(store)).catalog.backups()) == 1
     assert read < 10_000 < store.stat("commerce/-80/backups/000000000001").size
