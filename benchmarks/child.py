@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import floors
 from benchmarks.dataset import content
-from tidemark.repository import Facts, MasterKey, Repository, ShardRepository
+from tidemark.repository import Facts, FolderOrigin, MasterKey, NewBackup, Repository, ShardRepository, UploadOptions
 from tidemark.storage import StoreOptions, open_store
 
 Orders = dict[str, Any]
@@ -70,7 +70,9 @@ def _upload(orders: Orders, folder: Path, files: list[str]) -> Found:
     run_id = f"20260101T000000Z-{newest.number if newest else 0:08d}"
     journal = Path(orders["key"]).with_name(f"{run_id}.journal")
     backup = shard.upload(
-        folder, files, folders, facts, parent=newest, run_id=run_id, journal=journal, threads=orders["threads"]
+        FolderOrigin(folder, files, folders),
+        NewBackup(facts, run_id, journal, parent=newest),
+        UploadOptions(threads=orders["threads"]),
     )
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "stored": backup.stored_bytes}

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tidemark.repository import Facts, MasterKey, Repository, RetentionPolicy, ShardRepository
+from tidemark.repository import Facts, FolderOrigin, MasterKey, NewBackup, Repository, RetentionPolicy, ShardRepository
 from tidemark.storage import FileStore
 
 PAGE = 16384
@@ -66,13 +66,13 @@ def make(folder: Path, backups: int, files: int) -> ShardRepository:
             (data / name).write_bytes(rng.randbytes(PAGE))
         now = datetime.now(UTC)
         newest = shard.upload(
-            data,
-            names,
-            [],
-            Facts("mysql", "9.7.4", "", "", now, restored_from=newest.number if newest else None),
-            parent=newest,
-            run_id=f"{now:%Y%m%dT%H%M%SZ}-{number:08x}",
-            journal=folder / "journal",
+            FolderOrigin(data, names),
+            NewBackup(
+                Facts("mysql", "9.7.4", "", "", now, restored_from=newest.number if newest else None),
+                f"{now:%Y%m%dT%H%M%SZ}-{number:08x}",
+                folder / "journal",
+                parent=newest,
+            ),
         )
         (folder / "journal").unlink(missing_ok=True)
     return shard

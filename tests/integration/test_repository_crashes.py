@@ -27,6 +27,7 @@ import itertools, re, signal, sys
 from pathlib import Path
 from tests.support.backups import WatchedStore, facts, open_shard
 from tests.support.waiting import wait_until
+from tidemark.repository import FolderOrigin, NewBackup, UploadOptions
 from tidemark.storage import FileStore
 
 what, work, hold_after = sys.argv[1], Path(sys.argv[2]), int(sys.argv[4])
@@ -46,8 +47,8 @@ shard = open_shard(WatchedStore(store, hold) if what == "restore" else store)
 if what == "upload":
     files = sorted(path.name for path in (work / "data").iterdir())
     shard.upload(
-        work / "data", files, [], facts(), parent=None, run_id="20261123T210713Z-00000001",
-        journal=work / "journal", threads=2, pack_size=int(sys.argv[3]), guard=hold,
+        FolderOrigin(work / "data", files), NewBackup(facts(), "20261123T210713Z-00000001", work / "journal"),
+        UploadOptions(threads=2, pack_size=int(sys.argv[3])), guard=hold,
     )
 else:
     shard.restore(shard.catalog.newest(), work / "out", threads=2, reuse=(work / "out").exists())

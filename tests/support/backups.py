@@ -11,7 +11,16 @@ from typing import Any
 from blake3 import blake3
 
 from tidemark.errors import StorageUnavailable
-from tidemark.repository import Backup, Facts, MasterKey, Repository, ShardRepository
+from tidemark.repository import (
+    Backup,
+    Facts,
+    FolderOrigin,
+    MasterKey,
+    NewBackup,
+    Repository,
+    ShardRepository,
+    UploadOptions,
+)
 from tidemark.repository.format.geometry import Geometry
 from tidemark.storage import Body, ObjectInfo, Store
 
@@ -72,15 +81,13 @@ def upload(shard: ShardRepository, folder: Path, **changes: Any) -> Backup:
     files = sorted(read_folder(folder))
     directories = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir())
     run_id = changes.pop("run_id", None) or next_run()
-    options: dict[str, Any] = {
-        "parent": shard.catalog.newest(),
-        "run_id": run_id,
-        "journal": folder.parent / f"{run_id}.journal",
-        "pack_size": 8192,
-        "geometry": SMALL,
-    }
+    new: dict[str, Any] = {"parent": shard.catalog.newest(), "journal": folder.parent / f"{run_id}.journal"}
+    new |= {name: changes.pop(name) for name in ("parent", "journal", "base", "unreadable") if name in changes}
+    told = {name: changes.pop(name) for name in ("progress", "guard") if name in changes}
     given = changes.pop("facts", None) or facts()
-    return shard.upload(folder, files, directories, given, **(options | changes))
+    options: dict[str, Any] = {"pack_size": 8192, "geometry": SMALL}
+    origin = FolderOrigin(folder, files, directories)
+    return shard.upload(origin, NewBackup(given, run_id, **new), UploadOptions(**(options | changes)), **told)
 
 
 class WrappedStore(Store):

@@ -2,6 +2,7 @@
 
 from tidemark.repository.catalog import Catalog, History
 from tidemark.repository.format.backup import Backup, Facts
+from tidemark.repository.format.geometry import Geometry
 from tidemark.repository.format.manifest import Manifest
 from tidemark.repository.format.sections import Inventory, InventoryTable, InventoryTablespace, SourceIdentity
 from tidemark.repository.inspect import Inspected, Inspector
@@ -16,11 +17,16 @@ from tidemark.repository.restore.restore import Restored
 from tidemark.repository.restore.verify import Verified
 from tidemark.repository.shard import ShardRepository
 from tidemark.repository.threads.limits import Limits, RateLimit
+from tidemark.repository.upload.commit import NewBackup
+from tidemark.repository.upload.options import UploadOptions
+from tidemark.repository.upload.origin import FolderOrigin, Origin
 
 __all__ = [
     "Backup",
     "Catalog",
     "Facts",
+    "FolderOrigin",
+    "Geometry",
     "History",
     "Inspected",
     "Inspector",
@@ -36,6 +42,8 @@ __all__ = [
     "MasterKey",
     "Mirror",
     "Mirrored",
+    "NewBackup",
+    "Origin",
     "PrunePlan",
     "Pruned",
     "RateLimit",
@@ -45,6 +53,7 @@ __all__ = [
     "Rotated",
     "ShardRepository",
     "SourceIdentity",
+    "UploadOptions",
     "Verdict",
     "Verified",
     "WrappingKey",

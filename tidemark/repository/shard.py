@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
-from tidemark.errors import BackupConflict, BackupMissing, Damaged, ObjectExists, ObjectMissing, RepositoryError
+from tidemark.errors import BackupMissing, ObjectMissing
 from tidemark.progress import ProgressCallback, always, ignore
 from tidemark.repository.catalog import Catalog, listed
-from tidemark.repository.format.backup import Backup, Facts
-from tidemark.repository.format.geometry import Geometry
+from tidemark.repository.format.backup import Backup
 from tidemark.repository.format.names import ShardNames, is_run_id
 from tidemark.repository.inspect import Inspector
 from tidemark.repository.keys.keys import DataKey
@@ -23,8 +22,11 @@ from tidemark.repository.restore.restore import Restore, Restored
 from tidemark.repository.restore.target import Target
 from tidemark.repository.restore.verify import Verified, Verify
 from tidemark.repository.threads.limits import Limits
+from tidemark.repository.upload.commit import NewBackup, commit, find_committed
 from tidemark.repository.upload.journal import Journal
-from tidemark.repository.upload.upload import Stored, Upload
+from tidemark.repository.upload.options import UploadOptions
+from tidemark.repository.upload.origin import Origin
+from tidemark.repository.upload.upload import Upload
 from tidemark.storage import Store
 
 WAITING = 6
@@ -52,77 +54,45 @@ class ShardRepository:
 
     def upload(
         self,
-        folder: Path,
-        files: Sequence[str],
-        directories: Sequence[str],
-        facts: Facts,
+        origin: Origin,
+        new: NewBackup,
+        options: UploadOptions | None = None,
         *,
-        parent: Backup | None,
-        run_id: str,
-        journal: Path,
-        threads: int = 2,
-        level: int = 1,
-        pack_size: int = 64 << 20,
-        block_size: int = 65536,
-        geometry: Geometry | None = None,
         progress: ProgressCallback = ignore,
         guard: Callable[[], None] = always,
-        inspector: Inspector | None = None,
-        base: Backup | None = None,
-        unreadable: Collection[int] = (),
-        limits: Limits | None = None,
     ) -> Backup:
-        """Makes a full backup of a cold folder. Returns only after the manifest has been read back.
+        """Makes a full backup of what does not change meanwhile. Returns only after the manifest has been read back.
 
-        ``files`` and ``directories`` are relative to ``folder``. ``parent`` is the newest backup: its blocks are
-        referred to, and its block size counts. ``journal`` is a file that belongs to the run: an upload that is asked
-        again for the same run goes on from there, or returns the backup that it has committed already. ``guard`` is
-        called before every pack and before the manifest, and raises to forbid committing. ``inspector`` looks at the
-        blocks that are stored anew. ``base`` is the backup whose blocks are referred to when those of ``parent`` are
-        damaged. ``unreadable`` are numbers whose manifests cannot be read: they are passed over, and never used again.
-        ``limits`` hold the storing of packs back, and end an upload of which nothing moves.
+        The blocks of ``new.parent`` are referred to, and its block size counts. An upload that is asked again for the
+        same run goes on from its journal, or returns the backup that it has committed already. ``guard`` is called
+        before every pack and before the manifest, and raises to forbid committing.
 
-        Raises ``BackupConflict`` when another run has committed meanwhile, ``RepositoryError`` when the folder is
-        not cold, ``Damaged`` when the inspector finds a bad page, and the errors of the store.
+        Raises ``BackupConflict`` when another run has committed meanwhile, ``RepositoryError`` when the origin has
+        changed, ``Damaged`` when the inspector finds a bad page, and the errors of the store.
         """
-        if not is_run_id(run_id):
-            raise ValueError(f"{run_id!r} is not the id of a run")
-        if committed := self._check_newest(parent, run_id, unreadable):
+        options = options or UploadOptions()
+        if not is_run_id(new.run_id):
+            raise ValueError(f"{new.run_id!r} is not the id of a run")
+        if committed := find_committed(self.catalog, new):
             return committed
-        number = max((parent.number if parent else 0, *unreadable)) + 1
-        blocks_of = base or parent
+        blocks_of = new.base or new.parent
         before = self.catalog.manifest(blocks_of) if blocks_of else None
-        geometry = geometry or Geometry(block_size=block_size)
+        geometry = options.geometry
         if before:
             geometry = dataclasses.replace(
                 geometry, block_size=before.backup.block_size, segment_blocks=before.body.segment_blocks
             )
-        identity = (
-            f"{self._objects.key.repository.hex()} {self.name} {number} {geometry.block_size} {geometry.segment_blocks}"
-        )
-        if base:
-            identity += f" on {base.number}"
-        opened = Journal(journal, run_id, identity)
+            options = dataclasses.replace(options, geometry=geometry)
+        repository = self._objects.key.repository.hex()
+        identity = f"{repository} {self.name} {new.number} {geometry.block_size} {geometry.segment_blocks}"
+        if new.base:
+            identity += f" on {new.base.number}"
+        journal = Journal(new.journal, new.run_id, identity)
         try:
-            stored = Upload(
-                self._objects.store,
-                self._objects.key,
-                self._objects.names,
-                folder,
-                before,
-                opened,
-                run_id=run_id,
-                geometry=geometry,
-                threads=threads,
-                level=level,
-                pack_size=pack_size,
-                guard=guard,
-                inspector=inspector,
-                limits=limits or Limits(),
-            ).run(files, directories, progress)
+            stored = Upload(self._objects, origin, before, journal, options, guard).run(progress)
         finally:
-            opened.close()
-        return self._commit(number, parent, run_id, facts, stored, geometry.block_size, guard, unreadable)
+            journal.close()
+        return commit(self.catalog, new, stored, geometry.block_size, guard)
 
     def restore(
         self,
@@ -221,82 +191,3 @@ class ShardRepository:
     def discard_run(self, run_id: str) -> Pruned:
         """Deletes the packs of a failed run. A run that has committed a backup keeps everything."""
         return Pruner(self.catalog).discard(run_id)
-
-    def _check_newest(self, parent: Backup | None, run_id: str, unreadable: Collection[int]) -> Backup | None:
-        """The run's own backup when it is committed already; ``BackupConflict`` when the parent is not the newest."""
-        heads = self.catalog.since(parent.number if parent else 0, unreadable)
-        for backup in heads:
-            if backup.run_id == run_id:
-                return backup
-        newest = heads[-1] if heads else None
-        if (newest and newest.digest) != (parent and parent.digest):
-            raise BackupConflict(
-                f"{self.name}: the newest backup is {newest.number if newest else 'none'}, and run {run_id} "
-                f"started from {parent.number if parent else 'none'}",
-                "nothing is lost; the next run starts from the newest backup",
-            )
-        return None
-
-    def _commit(
-        self,
-        number: int,
-        parent: Backup | None,
-        run_id: str,
-        facts: Facts,
-        stored: Stored,
-        block_size: int,
-        guard: Callable[[], None],
-        unreadable: Collection[int],
-    ) -> Backup:
-        body = stored.body.model_copy(update={"inventory": facts.inventory})
-        sealed, raw = self._objects.codec().encode_body(number, body)
-        backup = Backup(
-            number=number,
-            run_id=run_id,
-            parent=parent.number if parent else None,
-            parent_digest=parent.digest if parent else "",
-            restored_from=facts.restored_from,
-            flavour=facts.flavour,
-            server_version=facts.server_version,
-            checkpoint=facts.checkpoint,
-            position=facts.position,
-            first_backup=facts.first_backup,
-            started_at=facts.started_at.astimezone(UTC),
-            finished_at=datetime.now(UTC),
-            bytes=stored.bytes,
-            stored_bytes=stored.stored_bytes + len(sealed),
-            new_blocks=stored.new_blocks,
-            blocks=stored.blocks,
-            files=len(stored.body.files),
-            variables=dict(facts.variables),
-            block_size=block_size,
-            engine=facts.engine,
-            source=facts.source,
-        )
-        content = self._objects.codec().encode(backup, sealed, raw)
-        complete = self._objects.codec().decode(number, content).backup  # never commit what a reader would refuse
-        self._check_packs(run_id, stored)
-        if committed := self._check_newest(parent, run_id, unreadable):
-            return committed
-        name = self._objects.names.manifest(number)
-        guard()
-        try:
-            self._objects.store.put_if_absent(name, [content])
-        except ObjectExists:
-            if committed := self._check_newest(parent, run_id, unreadable):
-                return committed
-            raise
-        if self._objects.store.get(name) != content:
-            raise Damaged(f"{name} reads back differently from what was written")
-        return complete
-
-    def _check_packs(self, run_id: str, stored: Stored) -> None:
-        """That nobody has cleaned up behind a run that was thought dead."""
-        there = {info.name: info.size for info in self._objects.store.list(self._objects.names.run(run_id))}
-        for pack in stored.body.packs:
-            name = self._objects.names.pack(pack.name)
-            if pack.run_id == run_id and there.get(name) != pack.size:
-                raise RepositoryError(
-                    f"{name} was stored with {pack.size} bytes and is not there any more",
-                    "somebody took the run for dead and cleaned up behind it; start a new run",
-                )

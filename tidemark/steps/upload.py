@@ -11,7 +11,7 @@ from tidemark.errors import BackupConflict, TidemarkError
 from tidemark.maintenance import mirror
 from tidemark.page_inspector import PageInspector
 from tidemark.progress import Guard, ProgressCallback, always, ignore, showing_rate
-from tidemark.repository import Backup, Facts
+from tidemark.repository import Backup, Facts, FolderOrigin, Geometry, NewBackup, UploadOptions
 from tidemark.results import CatchupResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps import bounds
 from tidemark.steps.run import Run, Seen
@@ -86,25 +86,25 @@ def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Gu
         started_at=restored.started_at or datetime.now(UTC),
         variables=restored.variables,
     )
-    return backups.upload(
-        run.data,
-        selection.files,
-        selection.directories,
+    new = NewBackup(
         facts,
+        run.id,
+        run.folder / "upload.journal",
         parent=newest,
-        run_id=run.id,
-        journal=run.folder / "upload.journal",
+        base=backups.catalog.backup(restored.backup) if restored.newest and restored.backup else None,
+        unreadable=tuple(restored.unreadable),
+    )
+    options = UploadOptions(
         threads=run.settings.node.threads,
         level=run.settings.repository.compression_level,
         pack_size=run.settings.repository.pack_size,
-        block_size=run.settings.repository.block_size,
-        progress=progress,
-        guard=bounds.DiskWatch(opened.disk, f"{run.shard.name}: the upload", guard, most=bounds.JOURNAL_ROOM),
-        limits=opened.limits,
-        base=backups.catalog.backup(restored.backup) if restored.newest and restored.backup else None,
-        unreadable=restored.unreadable,
+        geometry=Geometry(block_size=run.settings.repository.block_size),
         inspector=PageInspector.of(restored.variables),
+        limits=opened.limits,
     )
+    watch = bounds.DiskWatch(opened.disk, f"{run.shard.name}: the upload", guard, most=bounds.JOURNAL_ROOM)
+    origin = FolderOrigin(run.data, selection.files, selection.directories)
+    return backups.upload(origin, new, options, progress=progress, guard=watch)
 
 
 def _prune(run: Run, opened: UploadTools, living_runs: frozenset[str], guard: Guard) -> tuple[tuple[int, ...], str]:

@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from tests.support.backups import noise, open_shard, upload, write_folder
 from tests.support.second_reader import Reader
-from tidemark.repository import Facts, MasterKey, Repository
+from tidemark.repository import Facts, FolderOrigin, MasterKey, NewBackup, Repository, UploadOptions
 from tidemark.repository.format.geometry import Geometry
 from tidemark.repository.keys.keys import DataKey, derive, unwrap, wrap
 from tidemark.storage import MemoryStore
@@ -44,14 +44,9 @@ def make_example() -> dict[str, Any]:
         (folder / "db").chmod(0o750)
         facts = Facts("mysql", "9.7.4", "uuid:1-20", "uuid:1-23", now, None, "clone", {"innodb_page_size": "16384"})
         Repository.open(store, master).shard(SHARD).upload(
-            folder,
-            ["db/t", "empty"],
-            ["db"],
-            facts,
-            parent=None,
-            run_id=RUN,
-            journal=Path(name, "journal"),
-            geometry=Geometry(block_size=16),
+            FolderOrigin(folder, ["db/t", "empty"], ["db"]),
+            NewBackup(facts, RUN, Path(name, "journal")),
+            UploadOptions(geometry=Geometry(block_size=16)),
         )
     objects = {info.name: store.get(info.name) for info in store.list()}
     return {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.support.backups import SMALL, allocated, facts, noise, open_shard, read_folder, upload, write_folder
 from tidemark.errors import RepositoryError, RunError
 from tidemark.progress import Progress
+from tidemark.repository import FolderOrigin, NewBackup
 from tidemark.repository.format.geometry import Geometry
 from tidemark.storage import MemoryStore
 
@@ -264,15 +265,7 @@ def test_only_plain_files_below_the_folder_are_backed_up(tmp_path: Path, bad: st
     (tmp_path / "data" / "link").symlink_to("a")
 
     with pytest.raises(RepositoryError):
-        shard.upload(
-            tmp_path / "data",
-            ["a", bad],
-            [],
-            facts(),
-            parent=None,
-            run_id="r1",
-            journal=tmp_path / "j",
-        )
+        shard.upload(FolderOrigin(tmp_path / "data", ["a", bad]), NewBackup(facts(), "r1", tmp_path / "j"))
     assert shard.catalog.backups() == []
 
 

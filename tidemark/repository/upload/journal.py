@@ -50,7 +50,8 @@ class Journal:
 
     def __init__(self, path: Path, run_id: str, identity: str) -> None:
         self._path = path
-        self._run_id = run_id
+        self.run_id = run_id
+        """The run that it belongs to."""
         self._identity = identity
         self._where: dict[tuple[str, int], list[int]] = {}
         self.packs: dict[int, StoredPack] = {}
@@ -166,5 +167,5 @@ class Journal:
         blocks, digests = tuple(map(int, entry["blocks"])), bytes.fromhex(entry["digests"])
         if min(pack, number, start, length, raw, *blocks) < 0 or not blocks or len(digests) != 16 * len(blocks):
             raise ValueError("not a frame that this upload has stored")
-        frame = FrameRef(PackName(self._run_id, pack), number, start, length, raw)
+        frame = FrameRef(PackName(self.run_id, pack), number, start, length, raw)
         return FrameNote(str(entry["file"]), int(entry["segment"]), frame, blocks, digests)

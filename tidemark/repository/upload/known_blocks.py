@@ -6,35 +6,28 @@ from tidemark.errors import Damaged
 from tidemark.repository.format import block_map
 from tidemark.repository.format.block_map import HOLE, UNKNOWN_DIGEST, FrameRef, Segment
 from tidemark.repository.format.manifest import File, Manifest, PackUse, segment_counts
-from tidemark.repository.format.names import ATTEMPT, PackName, ShardNames
+from tidemark.repository.format.names import ATTEMPT, PackName
 from tidemark.repository.format.sealing import FrameSealer, Kind
+from tidemark.repository.objects import ShardObjects
 from tidemark.repository.upload.journal import Journal
 from tidemark.repository.upload.read_ahead import ReadAhead
 from tidemark.repository.upload.windows import SourceSegment
-from tidemark.storage import Store
 
 
 class Before:
     """Blocks and packs that need not be stored again."""
 
     def __init__(
-        self,
-        store: Store,
-        names: ShardNames,
-        sealer: FrameSealer,
-        parent: Manifest | None,
-        journal: Journal,
-        run_id: str,
-        block_size: int,
+        self, objects: ShardObjects, sealer: FrameSealer, parent: Manifest | None, journal: Journal, block_size: int
     ) -> None:
-        self._store = store
-        self._names = names
+        self._store = objects.store
+        self._names = objects.names
         self._sealer = sealer
         self._parent = parent
         self._journal = journal
-        self._run_id = run_id
+        self._run_id = journal.run_id
         self._block_size = block_size
-        self._reading = ReadAhead(store)
+        self._reading = ReadAhead(objects.store)
         self._files: dict[str, File] = {file.path: file for file in parent.body.files} if parent else {}
         uses = parent.body.packs if parent else ()
         self.packs: dict[PackName, PackUse] = {use.name: use for use in uses}

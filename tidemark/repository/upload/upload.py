@@ -10,35 +10,24 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from blake3 import blake3
 
 from tidemark.errors import Damaged, ObjectExists, ObjectMissing, RepositoryError, StorageUnavailable
 from tidemark.progress import ProgressCallback
 from tidemark.repository.format.block_map import DIGEST_BYTES, HOLE, HOLE_DIGEST, FrameRef, Segment
-from tidemark.repository.format.geometry import Geometry
 from tidemark.repository.format.manifest import Body, Directory, File, Manifest, PackUse
-from tidemark.repository.format.names import ATTEMPT, PackName, ShardNames
-from tidemark.repository.format.sealing import Compressor, FrameSealer, Kind
-from tidemark.repository.inspect import Inspector
-from tidemark.repository.keys.keys import DataKey
+from tidemark.repository.format.names import ATTEMPT, PackName
+from tidemark.repository.format.sealing import Compressor, Kind
+from tidemark.repository.objects import ShardObjects
 from tidemark.repository.threads.crew import Crew, Helpers
-from tidemark.repository.threads.limits import Limits
 from tidemark.repository.threads.meter import Meter
 from tidemark.repository.upload.journal import FrameNote, Journal, StoredPack
 from tidemark.repository.upload.known_blocks import Before
+from tidemark.repository.upload.options import UploadOptions
+from tidemark.repository.upload.origin import Origin
 from tidemark.repository.upload.packs import Pack, PackStream
-from tidemark.repository.upload.windows import (
-    SourceFile,
-    SourceSegment,
-    Window,
-    check_path,
-    read_start,
-    read_window,
-    scan,
-    windows,
-)
+from tidemark.repository.upload.windows import SourceFile, SourceSegment, Window, cut, windows
 from tidemark.storage import Store
 
 STORING_THREADS = 2
@@ -62,62 +51,49 @@ class Stored:
 
 
 class Upload:
-    """One upload of one folder. Use it once."""
+    """One upload of one origin. Use it once."""
 
     def __init__(
         self,
-        store: Store,
-        key: DataKey,
-        names: ShardNames,
-        folder: Path,
+        objects: ShardObjects,
+        origin: Origin,
         parent: Manifest | None,
         journal: Journal,
-        *,
-        run_id: str,
-        geometry: Geometry,
-        threads: int,
-        level: int,
-        pack_size: int,
+        options: UploadOptions,
         guard: Callable[[], None],
-        inspector: Inspector | None = None,
-        limits: Limits,
     ) -> None:
-        self._inspector = inspector
+        geometry, limits = options.geometry, options.limits
+        self._inspector = options.inspector
         self._rate = limits.rate
-        self._store = store
-        self._names = names
-        self._folder = folder
+        self._store = objects.store
+        self._names = objects.names
+        self._origin = origin
         self._journal = journal
-        self._run_id = run_id
+        self._run_id = journal.run_id
         self._geometry = geometry
-        self._threads = threads
-        self._pack_size = pack_size
+        self._threads = options.threads
+        self._pack_size = options.pack_size
         self._guard = guard
-        self._sealer = FrameSealer(key, names.shard)
-        self._compressor = Compressor(level)
-        self._before = Before(store, names, self._sealer, parent, journal, run_id, geometry.block_size)
-        self._digest_key = key.digest_key(names.shard)
+        self._sealer = objects.sealer()
+        self._compressor = Compressor(options.level)
+        self._before = Before(objects, self._sealer, parent, journal, geometry.block_size)
+        self._digest_key = objects.digest_key()
         self._hole = self._digest(bytes(geometry.block_size))
-        self._crew = Crew(stall_timeout=limits.stall_timeout, what=f"{names.shard}: the upload to {store.url}")
+        self._crew = Crew(
+            stall_timeout=limits.stall_timeout, what=f"{objects.shard}: the upload to {objects.store.url}"
+        )
         self._storing = threading.Lock()
         self._live: dict[PackName, int] = {}
         self._new_blocks = 0
         self._counting = threading.Lock()
 
-    def run(self, files: Sequence[str], directories: Sequence[str], progress: ProgressCallback) -> Stored:
+    def run(self, progress: ProgressCallback) -> Stored:
         """Stores what is new. Returns once every pack is stored; no manifest yet."""
-        geometry = self._geometry
-        sources = scan(
-            self._folder,
-            files,
-            block_size=geometry.block_size,
-            window_blocks=geometry.window_blocks,
-            segment_blocks=geometry.segment_blocks,
-        )
-        folders = tuple(Directory(path=path, mode=self._mode(path)) for path in directories)
-        self._meter = Meter("uploading", sum(source.length for source in sources), progress)
+        sources = cut(self._origin.files(), self._geometry)
+        folders = tuple(self._origin.directories())
+        self._meter = Meter("uploading", sum(source.file.length for source in sources), progress)
         counter = itertools.count(self._before.begin_attempt() * ATTEMPT)
-        self._queue = windows(sources, block_size=geometry.block_size, window_blocks=geometry.window_blocks)
+        self._queue = windows(sources, self._geometry)
         self._taking = threading.Lock()
 
         def next_name() -> PackName:
@@ -140,13 +116,6 @@ class Upload:
         self._meter.finish()
         return self._result(sources, folders)
 
-    def _mode(self, directory: str) -> int:
-        check_path(directory)
-        try:
-            return (self._folder / directory).stat().st_mode & 0o7777
-        except OSError as error:
-            raise RepositoryError(f"{self._folder / directory} cannot be read: {error.strerror}") from error
-
     # A thread's work
 
     def _work(self) -> None:
@@ -157,7 +126,9 @@ class Upload:
                 window = next(self._queue, None)
             if window is None:
                 return
-            self._do_window(window, read_window(self._folder, window, buffer))
+            content = buffer[: window.length]
+            self._origin.read(window.segment.file, window.offset, content)
+            self._do_window(window, content)
             self._meter.add(window.length)
             self._crew.touch()
 
@@ -231,12 +202,12 @@ class Upload:
         path, size = window.segment.file.path, self._geometry.block_size
         if self._inspector is None or not self._inspector.wants(path):
             return
-        start = read_start(self._folder, path, size)
+        start = self._origin.read_start(path, size)
         for i in new:
             found = self._inspector.inspect(path, start, window.offset + i * size, content[i * size : (i + 1) * size])
             if found.bad:
                 raise Damaged(
-                    f"{self._folder / path} is damaged: {'; '.join(found.bad)}",
+                    f"{self._origin.locate(path)} is damaged: {'; '.join(found.bad)}",
                     "nothing of this run is committed; the server, its disk or memory has spoilt a page: try again on "
                     "another node, and verify the newest backup",
                 )
@@ -302,12 +273,12 @@ class Upload:
         for source in sources:
             refs = [segment.ref for segment in source.segments if segment.ref is not None]
             entries = tuple((index[ref.pack], ref.number, ref.offset, ref.length, ref.raw) for ref in refs)
-            files.append(File(path=source.path, mode=source.mode, length=source.length, map=entries))
+            files.append(File(path=source.file.path, mode=source.file.mode, length=source.file.length, map=entries))
         return Stored(
             body=Body(
                 segment_blocks=self._geometry.segment_blocks, packs=packs, files=tuple(files), directories=folders
             ),
-            bytes=sum(source.length for source in sources),
+            bytes=sum(source.file.length for source in sources),
             stored_bytes=sum(pack.size for pack in packs if pack.run_id == self._run_id),
             new_blocks=self._new_blocks,
             blocks=sum(segment.count for source in sources for segment in source.segments),

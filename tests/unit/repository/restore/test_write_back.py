@@ -11,7 +11,7 @@ import pytest
 
 from tidemark import direct_io
 from tidemark.errors import RunError
-from tidemark.repository import Backup, Facts, MasterKey, Repository, ShardRepository
+from tidemark.repository import Backup, Facts, FolderOrigin, MasterKey, NewBackup, Repository, ShardRepository
 from tidemark.repository.restore import write_back
 from tidemark.storage import MemoryStore
 
@@ -26,13 +26,10 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ShardReposi
     (data / "a.ibd").write_bytes(os.urandom(8 << 20))
     shard = Repository.open(MemoryStore(), MasterKey.generate(), create=True).shard("k/0")
     backup = shard.upload(
-        data,
-        ["a.ibd"],
-        [],
-        Facts("mysql", "9.7.4", "", "", datetime.now(UTC)),
-        parent=None,
-        run_id="20260101T000000Z-00000000",
-        journal=tmp_path / "journal",
+        FolderOrigin(data, ["a.ibd"]),
+        NewBackup(
+            Facts("mysql", "9.7.4", "", "", datetime.now(UTC)), "20260101T000000Z-00000000", tmp_path / "journal"
+        ),
     )
     return shard, backup
 
