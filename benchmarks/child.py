@@ -16,7 +16,16 @@ from typing import Any
 
 from benchmarks import floors
 from benchmarks.dataset import content
-from tidemark.repository import Facts, FolderOrigin, MasterKey, NewBackup, Repository, ShardRepository, UploadOptions
+from tidemark.repository import (
+    Facts,
+    FolderOrigin,
+    MasterKey,
+    NewBackup,
+    Repository,
+    RestoreOptions,
+    ShardRepository,
+    UploadOptions,
+)
 from tidemark.storage import StoreOptions, open_store
 
 Orders = dict[str, Any]
@@ -86,9 +95,9 @@ def _restore(orders: Orders, folder: Path, files: list[str]) -> Found:
     restored = shard.restore(
         newest,
         Path(orders["target"]),
-        threads=orders["threads"],
-        reuse=orders.get("delta", False),
-        durable=orders.get("durable", False),
+        RestoreOptions(
+            threads=orders["threads"], reuse=orders.get("delta", False), durable=orders.get("durable", False)
+        ),
     )
     return {"seconds": time.perf_counter() - began, "fetched": restored.fetched_bytes}
 

@@ -14,7 +14,7 @@ import pytest
 from tests.support.backups import noise, open_shard, read_folder, write_folder
 from tests.support.waiting import wait_until
 from tidemark.errors import DiskFull
-from tidemark.repository import ShardRepository
+from tidemark.repository import RestoreOptions, ShardRepository
 from tidemark.storage import FileStore
 
 pytestmark = pytest.mark.integration
@@ -27,7 +27,7 @@ import itertools, re, signal, sys
 from pathlib import Path
 from tests.support.backups import WatchedStore, facts, open_shard
 from tests.support.waiting import wait_until
-from tidemark.repository import FolderOrigin, NewBackup, UploadOptions
+from tidemark.repository import FolderOrigin, NewBackup, RestoreOptions, UploadOptions
 from tidemark.storage import FileStore
 
 what, work, hold_after = sys.argv[1], Path(sys.argv[2]), int(sys.argv[4])
@@ -51,7 +51,7 @@ if what == "upload":
         UploadOptions(threads=2, pack_size=int(sys.argv[3])), guard=hold,
     )
 else:
-    shard.restore(shard.catalog.newest(), work / "out", threads=2, reuse=(work / "out").exists())
+    shard.restore(shard.catalog.newest(), work / "out", RestoreOptions(threads=2, reuse=(work / "out").exists()))
 # Not getrusage: what it calls the maximum starts with the size of the process that has started this one.
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
@@ -138,7 +138,7 @@ def test_a_killed_restore_goes_on_where_it_was(work: Path) -> None:
     process.communicate()
     assert process.returncode == -signal.SIGKILL
 
-    restored = shard_of(work).restore(backup, work / "out", reuse=True)
+    restored = shard_of(work).restore(backup, work / "out", RestoreOptions(reuse=True))
 
     assert read_folder(work / "out") == read_folder(work / "data")
     assert restored.fetched_bytes < 58_000_000

@@ -15,7 +15,7 @@ from tidemark.disk import locked, scratch_error
 from tidemark.errors import RunError
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.recovery import restore, staging
-from tidemark.repository import Backup
+from tidemark.repository import Backup, RestoreOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def run(
         server = mysql.PrivateServer(flavour, folder, wiring.server_options(settings, backup.variables, backup.bytes))
         began = time.monotonic()
         restored = found.backups.restore(
-            backup, server.data, threads=settings.node.threads, progress=progress, durable=True
+            backup, server.data, RestoreOptions(threads=settings.node.threads, durable=True), progress=progress
         )
         server.mark_cold()
         complete = time.monotonic()

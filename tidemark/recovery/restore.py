@@ -11,7 +11,7 @@ from tidemark.config import RepositorySettings, Settings
 from tidemark.errors import RunError, ServerError
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.recovery import staging
-from tidemark.repository import Backup, Manifest, ShardRepository
+from tidemark.repository import Backup, Manifest, RestoreOptions, ShardRepository
 from tidemark.shards import topology
 
 
@@ -89,7 +89,10 @@ def run(
     staging.check_room(where, found.needed_bytes, f"backup {found.backup.number} of {shard_name}")
     with staging.working(where) as folder:
         restored = found.backups.restore(
-            found.backup, folder, threads=settings.node.threads, progress=progress, reuse=where.reuse, durable=True
+            found.backup,
+            folder,
+            RestoreOptions(threads=settings.node.threads, reuse=where.reuse, durable=True),
+            progress=progress,
         )
         staging.put_in_place(where)
     return BroughtBack(

@@ -11,7 +11,7 @@ from tidemark import mysql, wiring
 from tidemark.config import RepositorySettings, Settings
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.recovery import restore, staging
-from tidemark.repository import Backup
+from tidemark.repository import Backup, RestoreOptions
 
 FILES = "files"
 """The folder of the tables' files: its inside goes into a data folder."""
@@ -60,10 +60,8 @@ def run(
         restored = found.backups.restore(
             backup,
             server.data,
-            threads=settings.node.threads,
+            RestoreOptions(threads=settings.node.threads, reuse=server.data.exists(), only=wanted.need_file),
             progress=progress,
-            reuse=server.data.exists(),
-            only=wanted.need_file,
         )
         server.mark_cold()
         try:

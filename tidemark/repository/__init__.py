@@ -13,7 +13,7 @@ from tidemark.repository.mirror.mirror import Level, Mirror, Mirrored
 from tidemark.repository.prune.prune import Pruned
 from tidemark.repository.prune.retention import PrunePlan, RetentionPolicy, Verdict, plan_prune
 from tidemark.repository.repository import Repository
-from tidemark.repository.restore.restore import Restored
+from tidemark.repository.restore.restore import Restored, RestoreOptions
 from tidemark.repository.restore.verify import Verified
 from tidemark.repository.shard import ShardRepository
 from tidemark.repository.threads.limits import Limits, RateLimit
@@ -48,6 +48,7 @@ __all__ = [
     "Pruned",
     "RateLimit",
     "Repository",
+    "RestoreOptions",
     "Restored",
     "RetentionPolicy",
     "Rotated",

@@ -18,20 +18,14 @@ from tidemark.repository.objects import ShardObjects
 from tidemark.repository.prune.prune import Pruned, Pruner
 from tidemark.repository.prune.retention import RetentionPolicy
 from tidemark.repository.restore.probe import open_one_frame
-from tidemark.repository.restore.restore import Restore, Restored
-from tidemark.repository.restore.target import Target
-from tidemark.repository.restore.verify import Verified, Verify
-from tidemark.repository.threads.limits import Limits
+from tidemark.repository.restore.restore import Restored, RestoreOptions, restore
+from tidemark.repository.restore.verify import Verified, verify
 from tidemark.repository.upload.commit import NewBackup, commit, find_committed
 from tidemark.repository.upload.journal import Journal
 from tidemark.repository.upload.options import UploadOptions
 from tidemark.repository.upload.origin import Origin
 from tidemark.repository.upload.upload import Upload
 from tidemark.storage import Store
-
-WAITING = 6
-"""More threads for a durable restore: they wait for the disk for more than half of their time. Where most blocks are
-only hashed, they would be in one another's way."""
 
 
 class ShardRepository:
@@ -98,42 +92,21 @@ class ShardRepository:
         self,
         backup: Backup,
         folder: Path,
+        options: RestoreOptions | None = None,
         *,
-        threads: int = 2,
         progress: ProgressCallback = ignore,
-        reuse: bool = False,
-        durable: bool = False,
-        only: Callable[[str], bool] | None = None,
         guard: Callable[[], None] = always,
-        limits: Limits | None = None,
     ) -> Restored:
         """Makes ``folder`` the backup's data folder. Every block is checked before it is written: this either
         finishes with the right data or raises, and then the folder is to be thrown away (or restored again with
         ``reuse``).
 
-        Without ``reuse`` the folder must be empty or not exist. With it, blocks that are there already are kept and
-        only others fetched, and files that the backup does not have are removed. ``durable`` returns only after
-        everything is on disk. ``only`` says of each file's path whether it is wanted; without it all are. ``guard`` is
-        called before every fetch, and raises to end it. ``limits`` hold the fetching back, and end a restore of which
-        nothing moves.
-        Raises ``DiskFull``, ``Damaged``, ``ObjectMissing`` and the errors of the store.
+        Without ``reuse`` the folder must be empty or not exist. ``guard`` is called before every fetch, and raises to
+        end it. Raises ``DiskFull``, ``Damaged``, ``ObjectMissing`` and the errors of the store.
         """
-        target = Target(folder, reuse=reuse, durable=durable)
-        if durable and not reuse:
-            threads += WAITING
-        manifest = self.catalog.manifest(backup) if only is None else self.catalog.manifest(backup).part(only)
-        restore = Restore(
-            self._objects.store,
-            self._objects.key,
-            self._objects.names,
-            manifest,
-            target,
-            threads=threads,
-            guard=guard,
-            limits=limits,
-        )
+        manifest = self.catalog.manifest(backup)
         try:
-            return restore.run(progress)
+            return restore(self._objects, manifest, folder, options or RestoreOptions(), progress, guard)
         except ObjectMissing as error:
             known = list(self.catalog.sizes())
             if backup.number in known:
@@ -158,17 +131,7 @@ class ShardRepository:
         Damage of packs is what this returns; a manifest that cannot be read is raised, as are the errors of a store
         that does not answer.
         """
-        manifest = self.catalog.manifest(backup)
-        verify = Verify(
-            self._objects.store,
-            self._objects.key,
-            self._objects.names,
-            manifest,
-            threads=threads,
-            inspector=inspector,
-            sample=sample,
-        )
-        return verify.look(progress)
+        return verify(self._objects, self.catalog.manifest(backup), threads, inspector, sample, progress)
 
     def prune(
         self,

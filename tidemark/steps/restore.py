@@ -18,7 +18,7 @@ from tidemark.errors import (
     TidemarkError,
 )
 from tidemark.progress import Guard, ProgressCallback, always, ignore, showing_rate
-from tidemark.repository import Backup, History
+from tidemark.repository import Backup, History, RestoreOptions
 from tidemark.results import CatchupResult, RestoreResult, StopResult
 from tidemark.steps import bounds, chain_check, sources
 from tidemark.steps.run import Run, Seen
@@ -138,11 +138,9 @@ def _from_backup(
     restored = opened.backups.restore(
         newest,
         run.data,
-        threads=run.settings.node.threads,
+        RestoreOptions(threads=run.settings.node.threads, reuse=run.data.exists(), limits=limits),
         progress=showing_rate(limits.rate.rate, "restore_rate", progress),
-        reuse=run.data.exists(),
         guard=bounds.DiskWatch(disk, f"{run.shard.name}: the restore of backup {newest.number}", guard),
-        limits=limits,
     )
     server.mark_cold()
     return RestoreResult(

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.backups import noise, open_shard, read_folder, upload, write_folder
 from tidemark.errors import TidemarkError
+from tidemark.repository import RestoreOptions
 from tidemark.storage import MemoryStore
 
 pytestmark = pytest.mark.unit
@@ -72,7 +73,7 @@ def problems(store: MemoryStore, folder: Path) -> tuple[list[str], list[str]]:
         except TidemarkError as error:
             verified.append(error.message)
         try:
-            shard.restore(shard.catalog.backup(number), folder / str(number), threads=1)
+            shard.restore(shard.catalog.backup(number), folder / str(number), RestoreOptions(threads=1))
             assert read_folder(folder / str(number)) == content
         except TidemarkError as error:
             restored.append(error.message)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.backups import SMALL, allocated, facts, noise, open_shard, read_folder, upload, write_folder
 from tidemark.errors import RepositoryError, RunError
 from tidemark.progress import Progress
-from tidemark.repository import FolderOrigin, NewBackup
+from tidemark.repository import FolderOrigin, NewBackup, RestoreOptions
 from tidemark.repository.format.geometry import Geometry
 from tidemark.storage import MemoryStore
 
@@ -46,11 +46,11 @@ def test_every_backup_of_a_changing_folder_is_restored_byte_for_byte(
         backups = shard.catalog.backups()
         assert [backup.number for backup in backups] == list(range(1, len(states) + 1))
         for backup, state in zip(backups, states, strict=True):
-            shard.restore(backup, work / f"out{backup.number}", threads=threads)
+            shard.restore(backup, work / f"out{backup.number}", RestoreOptions(threads=threads))
             assert read_folder(work / f"out{backup.number}") == state
         # One folder brought from each state to each other one by what differs.
         for backup, state in [*zip(backups, states, strict=True)][::-1]:
-            restored = shard.restore(backup, work / "delta", threads=threads, reuse=True)
+            restored = shard.restore(backup, work / "delta", RestoreOptions(threads=threads, reuse=True))
             assert read_folder(work / "delta") == state
             assert restored.bytes == sum(map(len, state.values())) == backup.bytes
 
@@ -171,7 +171,7 @@ def test_modes_and_empty_folders_come_back(tmp_path: Path) -> None:
     backup = upload(shard, data)
 
     for reuse in (False, True):
-        shard.restore(backup, tmp_path / "out", reuse=reuse, durable=True)
+        shard.restore(backup, tmp_path / "out", RestoreOptions(reuse=reuse, durable=True))
         seen = {
             path.relative_to(tmp_path / "out").as_posix(): stat.S_IMODE(path.stat().st_mode)
             for path in (tmp_path / "out").rglob("*")
@@ -193,7 +193,7 @@ def test_a_reused_folder_loses_what_the_backup_does_not_have(tmp_path: Path) -> 
     (out / "link").symlink_to(outside)
     (out / "linked").symlink_to(tmp_path)
 
-    shard.restore(backup, out, reuse=True)
+    shard.restore(backup, out, RestoreOptions(reuse=True))
 
     assert read_folder(out) == read_folder(tmp_path / "data")
     assert outside.read_bytes() == b"untouched"
@@ -209,7 +209,7 @@ def test_a_reused_link_in_a_files_place_is_not_written_through(tmp_path: Path) -
     (tmp_path / "out" / "a").symlink_to(tmp_path / "outside")
     (tmp_path / "out" / "b").hardlink_to(tmp_path / "outside")
 
-    shard.restore(backup, tmp_path / "out", reuse=True)
+    shard.restore(backup, tmp_path / "out", RestoreOptions(reuse=True))
 
     assert (tmp_path / "outside").read_bytes() == b"untouched"
     assert read_folder(tmp_path / "out") == {"a": b"new", "b": b"new"}
@@ -224,7 +224,7 @@ def test_a_reused_folder_fetches_only_what_differs(tmp_path: Path) -> None:
     content[200_000:200_010] = bytes(10)
     (tmp_path / "out" / "a").write_bytes(content)
 
-    delta = shard.restore(backup, tmp_path / "out", reuse=True)
+    delta = shard.restore(backup, tmp_path / "out", RestoreOptions(reuse=True))
 
     assert read_folder(tmp_path / "out") == read_folder(tmp_path / "data")
     assert full.fetched_bytes > 400_000
@@ -253,7 +253,7 @@ def test_progress_goes_up_to_all_bytes(tmp_path: Path) -> None:
     assert [p.done for p in seen] == sorted(p.done for p in seen)
     for reuse in (False, True):
         seen.clear()
-        shard.restore(backup, tmp_path / "out", progress=seen.append, reuse=reuse)
+        shard.restore(backup, tmp_path / "out", RestoreOptions(reuse=reuse), progress=seen.append)
         assert (seen[-1].phase, seen[-1].done, seen[-1].total) == ("restoring", 120_000, 120_000)
 
 

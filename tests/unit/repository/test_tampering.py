@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.backups import noise, open_shard, read_folder, upload, write_folder
 from tidemark.errors import BackupMissing, Damaged, ForeignRepository, KeyUnavailable, ObjectMissing, TidemarkError
-from tidemark.repository import MasterKey, Repository
+from tidemark.repository import MasterKey, Repository, RestoreOptions
 from tidemark.storage import MemoryStore, Store
 
 pytestmark = pytest.mark.unit
@@ -54,7 +54,7 @@ def restore_all(store: Store, folder: Path) -> list[TidemarkError]:
         errors.append(error)
     for number, content in ((1, FIRST), (2, SECOND)):
         try:
-            shard.restore(shard.catalog.backup(number), folder, threads=1, reuse=folder.exists())
+            shard.restore(shard.catalog.backup(number), folder, RestoreOptions(threads=1, reuse=folder.exists()))
             assert read_folder(folder) == content
         except TidemarkError as error:
             errors.append(error)

@@ -101,6 +101,13 @@ class Target:
         if self.durable:
             self._syncer.note(path, count)
 
+    def wants_frame(self) -> bool:
+        return True
+
+    def spare(self) -> contextlib.AbstractContextManager[None]:
+        """A restore ends at the first damage."""
+        return contextlib.nullcontext()
+
     def finish(self, body: Body) -> None:
         """Sets the modes; with ``durable``, returns once everything is on disk."""
         with self._translated():

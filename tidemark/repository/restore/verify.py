@@ -1,10 +1,11 @@
-"""Verify: a restore that writes nowhere. It goes on after damage, so that all of it is named."""
+"""Verify: a backup is read and written nowhere. The look goes on after damage, so that all of it is named."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,12 +14,10 @@ from tidemark.progress import ProgressCallback
 from tidemark.repository.format import block_map
 from tidemark.repository.format.block_map import HOLE, FrameRef
 from tidemark.repository.format.manifest import Body, File, Manifest, segment_counts
-from tidemark.repository.format.names import ShardNames
 from tidemark.repository.format.sealing import Kind
 from tidemark.repository.inspect import Inspected, Inspector
-from tidemark.repository.keys.keys import DataKey
-from tidemark.repository.restore.restore import Restore, Span
-from tidemark.storage import Store
+from tidemark.repository.objects import ShardObjects
+from tidemark.repository.restore.frames import FrameReader, Span
 
 MOST_NAMED = 1000
 """Damages that are named; beyond these they are only counted."""
@@ -43,21 +42,17 @@ class Verified:
     seconds: float
 
 
-class Verify(Restore):
-    """One look at one backup. Use it once."""
+class Look:
+    """One look at one backup: a sink that keeps nothing but what is wrong. Use it once."""
 
-    def __init__(
-        self,
-        store: Store,
-        key: DataKey,
-        names: ShardNames,
-        manifest: Manifest,
-        *,
-        threads: int,
-        inspector: Inspector | None,
-        sample: float,
-    ) -> None:
-        super().__init__(store, key, names, manifest, _Nowhere(self), threads=threads)
+    reuse = False
+
+    def __init__(self, objects: ShardObjects, manifest: Manifest, inspector: Inspector | None, sample: float) -> None:
+        self._store = objects.store
+        self._names = objects.names
+        self._sealer = objects.sealer()
+        self._manifest = manifest
+        self._block_size = manifest.backup.block_size
         self._inspector = inspector
         self._sample = sample
         self._chance = random.Random()  # noqa: S311 -- which blocks are looked at this time is no secret
@@ -66,21 +61,31 @@ class Verify(Restore):
         self._seen = self._pages = self._unchecked = self._damages = 0
         self._named: dict[str, None] = {}
 
-    def look(self, progress: ProgressCallback) -> Verified:
-        """Reads, authenticates and decompresses every frame, recomputes every digest and every page's checksum."""
-        restored = self.run(progress)
+    def found(self, fetched_bytes: int, seconds: float) -> Verified:
+        """What was found so far."""
         return Verified(
             bytes=self._seen,
-            fetched_bytes=restored.fetched_bytes,
+            fetched_bytes=fetched_bytes,
             pages=self._pages,
             unchecked_pages=self._unchecked,
             damages=self._damages,
             named=tuple(self._named),
-            seconds=restored.seconds,
+            seconds=seconds,
         )
 
+    def prepare(self, body: Body) -> None:
+        """Nothing is made."""
+
+    def finish(self, body: Body) -> None:
+        """Nothing is left to do."""
+
     @contextlib.contextmanager
-    def _spared(self) -> Iterator[None]:
+    def open(self, path: str) -> Iterator[Span]:
+        yield _Eye(self, path)
+
+    @contextlib.contextmanager
+    def spare(self) -> Iterator[None]:
+        """Notes what is damaged; the look goes on."""
         try:
             yield
         except (Damaged, ObjectMissing) as error:
@@ -93,7 +98,8 @@ class Verify(Restore):
                 if len(self._named) < MOST_NAMED:
                     self._named[message] = None
 
-    def _selected(self) -> bool:
+    def wants_frame(self) -> bool:
+        """The chance of a sample."""
         with self._noting:
             return self._sample >= 1 or self._chance.random() < self._sample
 
@@ -138,37 +144,33 @@ class Verify(Restore):
         return self._sealer.open(kind, ref.pack, ref.number, ref.raw, sealed, name)
 
 
-class _Nowhere:
-    """Takes what a restore would write."""
-
-    reuse = False
-
-    def __init__(self, verify: Verify) -> None:
-        self._verify = verify
-
-    def prepare(self, body: Body) -> None:
-        """Nothing is made."""
-
-    def finish(self, body: Body) -> None:
-        """Nothing is left to do."""
-
-    @contextlib.contextmanager
-    def open(self, path: str) -> Iterator[Span]:
-        yield _Eye(self._verify, path)
-
-
 @dataclass(frozen=True, slots=True)
 class _Eye:
-    """Takes what a restore would write into one file."""
+    """Sees what a restore would write into one file."""
 
-    verify: Verify
+    look: Look
     path: str
 
     def read(self, offset: int, length: int) -> bytes:
         return b""
 
     def write(self, offset: int, content: memoryview) -> None:
-        self.verify.see(self.path, offset, content, len(content))
+        self.look.see(self.path, offset, content, len(content))
 
     def make_zero(self, offset: int, length: int) -> None:
-        self.verify.see(self.path, offset, None, length)
+        self.look.see(self.path, offset, None, length)
+
+
+def verify(
+    objects: ShardObjects,
+    manifest: Manifest,
+    threads: int,
+    inspector: Inspector | None,
+    sample: float,
+    progress: ProgressCallback,
+) -> Verified:
+    """Reads, authenticates and decompresses every frame, recomputes every digest and every page's checksum."""
+    began = time.monotonic()
+    look = Look(objects, manifest, inspector, sample)
+    fetched = FrameReader(objects, manifest, look, threads=threads).run(progress)
+    return look.found(fetched, round(time.monotonic() - began, 3))

@@ -22,7 +22,7 @@ from tests.support.backups import (
     write_folder,
 )
 from tidemark.errors import BackupMissing, StorageUnavailable
-from tidemark.repository import RetentionPolicy, ShardRepository
+from tidemark.repository import RestoreOptions, RetentionPolicy, ShardRepository
 from tidemark.storage import MemoryStore, ObjectInfo, Store
 
 pytestmark = pytest.mark.unit
@@ -108,7 +108,7 @@ def test_wherever_pruning_dies_the_rest_is_whole_and_the_next_one_finishes_it(tm
 
         shard = open_shard(store)
         for backup in shard.catalog.backups():
-            shard.restore(backup, tmp_path / "out", reuse=True)
+            shard.restore(backup, tmp_path / "out", RestoreOptions(reuse=True))
             assert read_folder(tmp_path / "out") == states[backup.number - 1]
         shard.prune(LAST, now=datetime.now(UTC), dead_runs=runs)
         assert [info.name for info in store.list()] == goal
@@ -178,7 +178,7 @@ def test_a_backup_that_is_made_while_others_are_pruned_is_whole(tmp_path: Path) 
     assert made.number == 5
     shard.prune(LAST, now=now)
     for backup in shard.catalog.backups():
-        shard.restore(backup, tmp_path / "out", reuse=True)
+        shard.restore(backup, tmp_path / "out", RestoreOptions(reuse=True))
         assert read_folder(tmp_path / "out") == states[backup.number - 1]
 
 

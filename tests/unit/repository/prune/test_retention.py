@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.backups import FailingStore, facts, next_run, noise, open_shard, read_folder, upload, write_folder
 from tidemark.errors import Damaged, StorageUnavailable
-from tidemark.repository import Backup, RetentionPolicy, ShardRepository, plan_prune
+from tidemark.repository import Backup, RestoreOptions, RetentionPolicy, ShardRepository, plan_prune
 from tidemark.storage import FileStore, MemoryStore
 
 pytestmark = pytest.mark.unit
@@ -107,7 +107,7 @@ def test_after_pruning_every_backup_that_is_left_is_whole(tmp_path: Path) -> Non
     assert pruned.packs == len(gone) - 5 > 0
     assert pruned.bytes == sum(gone.values())
     for left in shard.catalog.backups():
-        shard.restore(left, tmp_path / "out", reuse=left.number > 6)
+        shard.restore(left, tmp_path / "out", RestoreOptions(reuse=left.number > 6))
         assert read_folder(tmp_path / "out") == states[left.number - 1]
     again = shard.prune(RetentionPolicy(keep_last=3), now=datetime.now(UTC))
     assert (again.numbers, again.packs, again.bytes) == ((), 0, 0)

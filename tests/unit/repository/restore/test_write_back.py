@@ -11,7 +11,16 @@ import pytest
 
 from tidemark import direct_io
 from tidemark.errors import RunError
-from tidemark.repository import Backup, Facts, FolderOrigin, MasterKey, NewBackup, Repository, ShardRepository
+from tidemark.repository import (
+    Backup,
+    Facts,
+    FolderOrigin,
+    MasterKey,
+    NewBackup,
+    Repository,
+    RestoreOptions,
+    ShardRepository,
+)
 from tidemark.repository.restore import write_back
 from tidemark.storage import MemoryStore
 
@@ -49,7 +58,7 @@ def test_what_is_written_is_synced_on_the_way(
 
     shard.restore(backup, tmp_path / "plain")
     assert synced == []
-    shard.restore(backup, tmp_path / "durable", durable=True)
+    shard.restore(backup, tmp_path / "durable", RestoreOptions(durable=True))
 
     assert synced
     assert (tmp_path / "durable" / "a.ibd").read_bytes() == (tmp_path / "data" / "a.ibd").read_bytes()
@@ -67,7 +76,7 @@ def test_a_write_that_failed_behind_our_back_fails_the_restore(
     monkeypatch.setattr(os, "fdatasync", fail)
 
     with pytest.raises(RunError, match=r"a\.ibd cannot be written: Input/output error"):
-        shard.restore(backup, tmp_path / "durable", durable=True)
+        shard.restore(backup, tmp_path / "durable", RestoreOptions(durable=True))
 
 
 def test_what_goes_past_the_cache_is_the_same(
@@ -82,7 +91,7 @@ def test_what_goes_past_the_cache_is_the_same(
 
     monkeypatch.setattr(direct_io, "write", watched)
 
-    shard.restore(backup, tmp_path / "durable", durable=True)
+    shard.restore(backup, tmp_path / "durable", RestoreOptions(durable=True))
 
     assert sum(passed) == 8 << 20
     assert (tmp_path / "durable" / "a.ibd").read_bytes() == (tmp_path / "data" / "a.ibd").read_bytes()

@@ -20,7 +20,7 @@ from tests.support.backups import (
 )
 from tests.support.waiting import wait_until
 from tidemark.errors import LeaseLost, StorageUnavailable
-from tidemark.repository import Limits, RateLimit
+from tidemark.repository import Limits, RateLimit, RestoreOptions
 from tidemark.repository.threads.crew import Stopped
 from tidemark.storage import Body, MemoryStore
 
@@ -100,7 +100,7 @@ def test_threads_share_an_uploads_and_a_restores_rate(tmp_path: Path) -> None:
     # All but the packs that went last had to be paid for; sleeping threads share one clock, so it may run ahead.
     assert clock.now - 100.0 >= (stored - 2 * 8192) / 10_000
     began, rate = clock.now, limit(10_000, clock)
-    restored = shard.restore(backup, tmp_path / "out", threads=4, limits=Limits(rate))
+    restored = shard.restore(backup, tmp_path / "out", RestoreOptions(threads=4, limits=Limits(rate)))
     assert read_folder(tmp_path / "out") == CONTENT
     assert restored.fetched_bytes >= 90_000
     assert rate.waited > 0
@@ -172,10 +172,10 @@ def test_a_store_that_hangs_ends_a_restore_which_is_then_continued(hanging: Hang
     hanging.hang = True
 
     with pytest.raises(StorageUnavailable, match="restore from memory:: nothing has moved for"):
-        shard.restore(backup, tmp_path / "out", limits=Limits(stall_timeout=0.6))
+        shard.restore(backup, tmp_path / "out", RestoreOptions(limits=Limits(stall_timeout=0.6)))
 
     hanging.hang = False
-    shard.restore(backup, tmp_path / "out", reuse=True)
+    shard.restore(backup, tmp_path / "out", RestoreOptions(reuse=True))
     assert read_folder(tmp_path / "out") == CONTENT
 
 

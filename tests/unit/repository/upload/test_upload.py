@@ -20,7 +20,7 @@ from tests.support.backups import (
     write_folder,
 )
 from tidemark.errors import BackupConflict, Damaged, LeaseLost, RepositoryError, StorageUnavailable
-from tidemark.repository import Backup, ShardRepository
+from tidemark.repository import Backup, RestoreOptions, ShardRepository
 from tidemark.storage import Body, MemoryStore, ObjectInfo, Store
 
 pytestmark = pytest.mark.unit
@@ -33,7 +33,7 @@ def packs(store: Store) -> dict[str, int]:
 
 
 def check(shard: ShardRepository, backup: Backup, folder: Path, content: dict[str, bytes]) -> None:
-    shard.restore(backup, folder, reuse=folder.exists())
+    shard.restore(backup, folder, RestoreOptions(reuse=folder.exists()))
     assert read_folder(folder) == content
 
 
