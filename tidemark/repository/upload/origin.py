@@ -46,13 +46,13 @@ class Origin(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FolderOrigin:
-    """A cold folder. ``names`` and ``folders`` are relative to it."""
+    """A cold folder."""
 
     folder: Path
     names: Sequence[str]
-    """The files."""
+    """The files, relative to the folder."""
     folders: Sequence[str] = ()
-    """The directories."""
+    """The directories, relative to the folder."""
 
     def files(self) -> Sequence[OriginFile]:
         """Looks at every file. ``RepositoryError`` for one that is not a plain file below the folder."""
