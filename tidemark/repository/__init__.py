@@ -1,4 +1,20 @@
-"""Backups: encrypted, full, and stored so that unchanged blocks are stored once. See ``docs/format.md``."""
+"""Backups: encrypted, full, and stored so that unchanged blocks are stored once. See ``docs/format.md``.
+
+::
+
+    catalog     the backups of a shard as the store has them
+    format/     what the objects hold, byte by byte
+    inspect     who looks at the content of blocks
+    keys/       master keys, and the data key that they wrap
+    mirror/     other stores with the same objects
+    objects     a shard's store, names and key
+    prune/      which backups go, and their deletion
+    repository  one store, one data key, many shards
+    restore/    from packs to a folder, or to a look
+    shard       one shard's backups: made, restored, verified, pruned
+    threads/    many threads on one piece of work
+    upload/     from files to packs and a manifest
+"""
 
 from tidemark.repository.catalog import Catalog, History
 from tidemark.repository.format.backup import Backup, Facts
