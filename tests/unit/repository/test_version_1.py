@@ -46,7 +46,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def restored(shard: ShardRepository, number: int, folder: Path) -> dict[str, str]:
-    shard.restore(shard.backup(number), folder)
+    shard.restore(shard.catalog.backup(number), folder)
     return digests(folder)
 
 
@@ -55,7 +55,7 @@ def versions(store: FileStore) -> list[int]:
 
 
 def test_its_backups_are_listed_verified_and_restored(shard: ShardRepository, store: FileStore, tmp_path: Path) -> None:
-    backups = shard.backups()
+    backups = shard.catalog.backups()
 
     assert versions(store) == [1, 1, 1]
     assert [(backup.number, backup.parent, backup.restored_from) for backup in backups] == [
@@ -72,7 +72,7 @@ def test_its_backups_are_listed_verified_and_restored(shard: ShardRepository, st
 
 
 def test_the_next_backup_stands_on_it(shard: ShardRepository, store: FileStore, tmp_path: Path) -> None:
-    shard.restore(shard.backup(3), tmp_path / "data")
+    shard.restore(shard.catalog.backup(3), tmp_path / "data")
     state = read_folder(tmp_path / "data") | {"ibdata1": noise("new", 5000)}
     write_folder(tmp_path / "data", state)
 
@@ -80,11 +80,11 @@ def test_the_next_backup_stands_on_it(shard: ShardRepository, store: FileStore, 
     made = upload(shard, tmp_path / "data", run_id=next_run(24), facts=facts(restored_from=3, source=source))
 
     assert versions(store) == [1, 1, 1, 2]
-    assert [(backup.number, backup.engine, backup.source) for backup in shard.backups()[2:]] == [
+    assert [(backup.number, backup.engine, backup.source) for backup in shard.catalog.backups()[2:]] == [
         (3, "physical", None),
         (4, "physical", source),
     ]
-    assert (made.parent, made.parent_digest) == (3, shard.backup(3).digest)
+    assert (made.parent, made.parent_digest) == (3, shard.catalog.backup(3).digest)
     assert made.stored_bytes < 12_000, "what has not changed is referred to"
     assert restored(shard, 4, tmp_path / "4") == {path: blake3(content).hexdigest() for path, content in state.items()}
     old = Reader({info.name: store.get(info.name) for info in store.list()}, KEY.secret, SHARD)
@@ -95,16 +95,16 @@ def test_the_next_backup_stands_on_it(shard: ShardRepository, store: FileStore, 
 def test_a_new_backup_on_another_one_than_it_names_is_damaged(
     shard: ShardRepository, store: FileStore, tmp_path: Path
 ) -> None:
-    shard.restore(shard.backup(3), tmp_path / "data")
+    shard.restore(shard.catalog.backup(3), tmp_path / "data")
     upload(shard, tmp_path / "data", run_id=next_run(24))
     store.put(f"{SHARD}/backups/{3:012d}", [store.get(f"{SHARD}/backups/{2:012d}")])
 
     with pytest.raises(Damaged, match="backups/000000000003"):
-        shard.backups()
+        shard.catalog.backups()
 
 
 def test_it_is_pruned_and_mirrored(shard: ShardRepository, store: FileStore, tmp_path: Path) -> None:
-    shard.restore(shard.backup(3), tmp_path / "data")
+    shard.restore(shard.catalog.backup(3), tmp_path / "data")
     upload(shard, tmp_path / "data", run_id=next_run(24), facts=facts(restored_from=3))
     mirror = MemoryStore()
     repository = Repository.open(store, KEY)
@@ -123,11 +123,11 @@ def test_objects_of_logs_are_left_alone(shard: ShardRepository, store: FileStore
     """Their names are kept free: what a later version stores there is no rubbish to this one."""
     name = f"{SHARD}/logs/20261123T210713Z-0000000a/000000000000"
     store.put(name, [b"of a later version"])
-    shard.restore(shard.backup(3), tmp_path / "data")
+    shard.restore(shard.catalog.backup(3), tmp_path / "data")
 
     upload(shard, tmp_path / "data", run_id=next_run(24), facts=facts(restored_from=3))
     shard.prune(RetentionPolicy(keep_last=1), now=datetime(2027, 1, 1, tzinfo=UTC))
     shard.discard_run("20261123T210713Z-0000000a")
 
-    assert shard.verify(shard.backup(4)).damages == 0
+    assert shard.verify(shard.catalog.backup(4)).damages == 0
     assert store.get(name) == b"of a later version"
