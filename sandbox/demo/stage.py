@@ -80,6 +80,8 @@ class Stage:
             "redis": {"url": self.redis.url},
             "flower": {"users_file": "users"},
             "cycle": {"every": f"{every}s", "window": f"{window}s"},
+            # The shards of a keyspace share a primary here, and MySQL's CLONE serves one copy at a time.
+            "fleet": {"max_per_keyspace": 1},
             "retention": {"keep_last": 2},
             "defaults": {"host": "127.0.0.1", "first_backup": "clone"},
         }
