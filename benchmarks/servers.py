@@ -154,7 +154,7 @@ def _private(
         server.start(ignore)
         server.set_position(start)
         began = time.perf_counter()
-        replicate_until(server, lambda: endpoint, checkpoint, stall_timeout=FOREVER, progress=ignore)
+        replicate_until(server, lambda: endpoint, checkpoint, mysql.CatchupLimits(FOREVER), progress=ignore)
         seconds = time.perf_counter() - began
         server.stop(upgrade_safe=False, progress=ignore)
         return seconds
@@ -177,7 +177,7 @@ def _idle(bench: Bench, flavour: Flavour) -> Outcome:
 
         def cycle() -> list[StepResult]:
             results: list[StepResult] = []
-            steps.alone.run(settings, project.path, "bench/0", progress=lambda step: ignore, finished=results.append)
+            steps.alone.run(settings, project.path, "bench/0", steps.alone.Audience(finished=results.append))
             return results
 
         cycle()
@@ -203,7 +203,7 @@ def _idle(bench: Bench, flavour: Flavour) -> Outcome:
 def _bare(project: Project, flavour: Flavour, folder: Path) -> float:
     """Seconds to start a server on the restored data, with the same options, and to stop it."""
     shutil.rmtree(folder, ignore_errors=True)
-    restore.run(project.settings(), "bench/0", folder / "data")
+    restore.run(project.settings(), restore.find(project.settings(), "bench/0"), folder / "data")
     options = mysql.ServerOptions({}, 256 << 20, 60, 60, disable_redo_log=False, die_with_parent=True)
     server = mysql.PrivateServer(_installed(flavour), folder, options)
     server.mark_cold()

@@ -81,7 +81,8 @@ def _begin(
         _refused(task, shard.name, error)
         raise
     try:
-        fence = fleet.persist(lambda: fleet.leases.take(client, shard.name, run.id, node=task.node, step="backup"))
+        owner = fleet.leases.Owner(run.id, task.node, "backup")
+        fence = fleet.persist(lambda: fleet.leases.take(client, shard.name, owner))
     except LeaseHeld as held:  # somebody was quicker
         steps.cleanup.run(run.folder)
         return held.message

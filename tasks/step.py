@@ -114,7 +114,7 @@ class StepTask(FleetTask):
     def _do(self, run: steps.Run, record: RunRecord | None, step: str, work: Callable[[Stage], StepResult]) -> Value:
         client, shard = self.redis(), run.shard.name
         fence = record.fence if record else None
-        with fleet.Lease(client, shard, run.id, node=self.node, step=step, fence=fence) as lease:
+        with fleet.Lease(client, shard, fleet.leases.Owner(run.id, self.node, step), fence=fence) as lease:
             if record is None:
                 record = self._record_again(run, lease.fence)
             fleet.persist(lambda: records.enter(client, run.id, step))
@@ -138,19 +138,14 @@ class StepTask(FleetTask):
         facts = figures.of(run, result)
         fleet.persist(lambda: records.leave(client, run.id, step, result.seconds, facts))
         if not result.skipped:
-            proven, caught = figures.proven(run, result), figures.caught(run, result)
-            fleet.persist(
-                lambda: metrics.end_step(
-                    client,
-                    shard,
-                    step,
-                    result.seconds,
-                    bytes=getattr(result, "bytes", 0),
-                    transactions=getattr(result, "transactions", None),
-                    proven=proven,
-                    caught=caught,
-                )
+            done = metrics.StepDone(
+                result.seconds,
+                bytes=getattr(result, "bytes", 0),
+                transactions=getattr(result, "transactions", None),
+                proven=figures.proven(run, result),
+                caught=figures.caught(run, result),
             )
+            fleet.persist(lambda: metrics.end_step(client, shard, step, done))
         if not isinstance(result, steps.UploadResult):
             return result.model_dump(mode="json")
         return self._end(record, result)

@@ -8,11 +8,9 @@ import logging
 from collections.abc import Collection, Iterator
 from typing import Any
 
-import redis
 from celery.exceptions import Ignore
 
 from tasks.base import FleetTask
-from tidemark.config import Settings
 from tidemark.fleet import turns
 from tidemark.queue import admission, messages, parked
 from tidemark.queue.messages import BACKUP, SHARED_QUEUE
@@ -41,19 +39,12 @@ def turn(task: FleetTask, shard: str) -> Iterator[None]:
             return
         held = WarmFolders.of(settings).held()  # before: while one node chooses, all others wait
         with turns.choosing(client):
-            _choose(task, client, channel, settings, shard, priority if others else 0, held)
+            _choose(task, channel, shard, priority if others else 0, held)
             yield
 
 
-def _choose(
-    task: FleetTask,
-    client: redis.Redis,
-    channel: Any,
-    settings: Settings,
-    shard: str,
-    priority: int,
-    held: Collection[str],
-) -> None:
+def _choose(task: FleetTask, channel: Any, shard: str, priority: int, held: Collection[str]) -> None:
+    settings, client = task.settings(), task.redis()
     own = messages.own(channel, task.request)
     others = messages.waiting(channel, SHARED_QUEUE, priority) if priority else []
     asked = {message.id: message for message in others if message.task == BACKUP}

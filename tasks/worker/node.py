@@ -65,15 +65,15 @@ class SignsOfLife(bootsteps.StartStopStep):
     def _say(self, node: str) -> None:
         try:
             free, total = _disk(self._scratch)
-            fleet.nodes.beat(
-                self._redis,
-                node,
-                self._since,
+            sign = fleet.nodes.Node(
+                name=node,
+                since=self._since,
                 version=__version__,
                 scratch=str(self._scratch),
                 scratch_free=free,
                 scratch_total=total,
             )
+            fleet.nodes.beat(self._redis, sign)
         except TidemarkError as error:
             log.warning("could not say that this node is there: %s", error)
 

@@ -82,7 +82,7 @@ class Home:
             with mysql.connect(endpoint) as source:
                 checkpoint = source.position()
         return replicate_until(
-            server, lambda: endpoint, checkpoint, stall_timeout=stall_timeout, progress=self.seen.append
+            server, lambda: endpoint, checkpoint, mysql.CatchupLimits(stall_timeout), progress=self.seen.append
         )
 
     def processes(self) -> list[psutil.Process]:

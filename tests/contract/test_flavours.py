@@ -211,7 +211,7 @@ def test_a_server_that_is_killed_during_the_catch_up_is_reported_as_void(
             server,
             lambda: endpoint,
             ahead_of(primary),
-            stall_timeout=30,
+            mysql.CatchupLimits(30),
             progress=lambda _: place.server_process().kill() if server.state() == "running" else None,
         )
 
@@ -225,7 +225,11 @@ def test_a_private_server_that_hangs_ends_the_catch_up(
     try:
         with pytest.raises(ServerError, match="the private server does not answer"):
             replicate_until(
-                server, lambda: endpoint, ahead_of(primary), stall_timeout=60, progress=lambda _: process.suspend()
+                server,
+                lambda: endpoint,
+                ahead_of(primary),
+                mysql.CatchupLimits(60),
+                progress=lambda _: process.suspend(),
             )
     finally:
         process.resume()

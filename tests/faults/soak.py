@@ -236,7 +236,7 @@ class Soak:
         target = self.stage.folder / f"proof-{keyspace}"
         if not self.stage.backups(shard).catalog.backups():
             return
-        done = restore.run(settings, shard, target, delta=True)
+        done = restore.run(settings, restore.find(settings, shard), target, delta=True)
         with StockServer(self.stage.folder / f"stock-{keyspace}", primary.flavour, data=target, tls="off") as server:
             found = checksums(server)
         if found != self.witnesses[keyspace].checksums_at(done.backup.position):

@@ -341,7 +341,7 @@ class Stage:
         keyspace, primary = shard.split("/")[0], self.primary(shard)
         target, folder = self.folder / f"restored-{keyspace}", self.folder / f"stock-{keyspace}"
         settings = self.fleet.project.settings()
-        done = restore.run(settings, shard, target, delta=True)
+        done = restore.run(settings, restore.find(settings, shard), target, delta=True)
         flavour = wiring.find_flavour(settings, done.backup.flavour)
         known = {flavour.normalise(position): sums for position, sums in self.known[keyspace].items()}
         position = flavour.normalise(done.backup.position)

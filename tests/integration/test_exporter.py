@@ -70,7 +70,7 @@ def test_a_fleet_of_512_shards_is_scraped_until_redis_goes_and_when_it_is_back(
         newest = metrics.NewestBackup(number=7, position="0-1-1", finished_at=now, bytes=10, stored_bytes=5)
         for name in SHARDS[1:]:
             metrics.set_newest(client, name, newest)
-        nodes.beat(client, "node1@a", now)
+        nodes.beat(client, nodes.Node(name="node1@a", since=now))
         run = RunRecord(
             run="r1", shard=SHARDS[0], node="node1@a", root="id", fence=1, started=now, updated=now, step="restore"
         )

@@ -21,7 +21,7 @@ SHARD = "commerce/-80"
 
 
 def _take(client: redis.Redis, run: str, fence: int | None = None, ttl: float = 60) -> int:
-    return leases.take(client, SHARD, run, node=f"node of {run}", step="restore", fence=fence, ttl=ttl)
+    return leases.take(client, SHARD, leases.Owner(run, f"node of {run}", "restore"), fence=fence, ttl=ttl)
 
 
 def _expire(client: redis.Redis) -> None:
@@ -145,7 +145,7 @@ def test_of_many_that_want_it_at_once_exactly_one_gets_it(client: redis.Redis) -
 
 
 def test_a_lease_is_renewed_for_as_long_as_its_block_lasts_and_lapses_afterwards(client: redis.Redis) -> None:
-    with fleet.Lease(client, SHARD, "a", node="n", step="upload", ttl=0.4) as lease:
+    with fleet.Lease(client, SHARD, leases.Owner("a", "n", "upload"), ttl=0.4) as lease:
         renewed = threading.Event()
         assert not renewed.wait(1.2)
         lease.guard()
@@ -158,7 +158,7 @@ def test_a_lease_is_renewed_for_as_long_as_its_block_lasts_and_lapses_afterwards
 
 
 def test_the_guard_of_a_run_that_lost_its_lease_raises_and_goes_on_raising(client: redis.Redis) -> None:
-    with fleet.Lease(client, SHARD, "a", node="n", step="upload", ttl=0.4) as lease:
+    with fleet.Lease(client, SHARD, leases.Owner("a", "n", "upload"), ttl=0.4) as lease:
         leases.raise_fence(client, SHARD)
 
         def lost() -> bool:
@@ -173,7 +173,7 @@ def test_the_guard_of_a_run_that_lost_its_lease_raises_and_goes_on_raising(clien
 
 
 def test_a_loop_that_only_looks_hears_of_a_lost_lease_from_the_thread_that_renews_it(client: redis.Redis) -> None:
-    with fleet.Lease(client, SHARD, "a", node="n", step="restore", ttl=0.4) as lease:
+    with fleet.Lease(client, SHARD, leases.Owner("a", "n", "restore"), ttl=0.4) as lease:
         lease.check()
         leases.raise_fence(client, SHARD)
 
@@ -190,7 +190,7 @@ def test_a_loop_that_only_looks_hears_of_a_lost_lease_from_the_thread_that_renew
 def test_the_guard_lets_a_run_go_on_while_redis_is_away_and_ends_it_when_that_takes_too_long(
     server: RedisServer, client: redis.Redis
 ) -> None:
-    with fleet.Lease(client, SHARD, "a", node="n", step="upload", ttl=1.0, patience=1.0) as lease:
+    with fleet.Lease(client, SHARD, leases.Owner("a", "n", "upload"), ttl=1.0, patience=1.0) as lease:
         server.kill()
         try:
             lease.guard()

@@ -181,10 +181,9 @@ def _run_once(client: redis.Redis, shard: str = SHARD) -> None:
     running = metrics.RunningStep(run="r1", node="node1@a", step="upload", started=NOW)
     newest = metrics.NewestBackup(number=42, position="0-1-7", finished_at=NOW, bytes=1000, stored_bytes=10)
     metrics.begin_step(client, shard, running)
-    metrics.end_step(
-        client, shard, "catchup", 3.5, transactions=7, proven=metrics.ProvenBackup(number=41, proven_at=NOW)
-    )
-    metrics.end_step(client, shard, "upload", 1.5, bytes=1000)
+    proven = metrics.ProvenBackup(number=41, proven_at=NOW)
+    metrics.end_step(client, shard, "catchup", metrics.StepDone(3.5, transactions=7, proven=proven))
+    metrics.end_step(client, shard, "upload", metrics.StepDone(1.5, bytes=1000))
     metrics.set_newest(client, shard, newest)
     metrics.set_mirrors(client, shard, MIRRORS)
     metrics.succeed(client, shard)
@@ -227,7 +226,7 @@ def test_failures_are_counted_until_a_run_succeeds(client: redis.Redis) -> None:
 def test_a_step_is_shown_as_running_only_while_its_run_holds_the_lease(client: redis.Redis) -> None:
     running = metrics.RunningStep(run="r1", node="node1@a", step="upload", started=NOW)
     progress = metrics.StepProgress(phase="reading", done=5, total=10, unit="B", rate=2.0, eta=2.5, at=NOW)
-    leases.take(client, SHARD, "r1", node="node1@a", step="upload")
+    leases.take(client, SHARD, leases.Owner("r1", "node1@a", "upload"))
     metrics.begin_step(client, SHARD, running)
     metrics.show_progress(client, SHARD, progress)
 
@@ -239,7 +238,7 @@ def test_a_step_is_shown_as_running_only_while_its_run_holds_the_lease(client: r
 
 
 def test_a_run_that_lost_its_shard_does_not_wipe_what_the_next_one_shows(client: redis.Redis) -> None:
-    leases.take(client, SHARD, "r2", node="node2@a", step="restore")
+    leases.take(client, SHARD, leases.Owner("r2", "node2@a", "restore"))
     running = metrics.RunningStep(run="r2", node="node2@a", step="restore", started=NOW)
     metrics.begin_step(client, SHARD, running)
 
@@ -262,12 +261,13 @@ def test_hundreds_of_shards_are_viewed_at_once(client: redis.Redis) -> None:
 
 
 def test_nodes_that_say_so_are_there(client: redis.Redis) -> None:
-    nodes.beat(client, "node1@a", NOW)
-    nodes.beat(client, "node2@a", NOW + timedelta(hours=1))
+    nodes.beat(client, nodes.Node(name="node1@a", since=NOW))
+    nodes.beat(client, nodes.Node(name="node2@a", since=NOW + timedelta(hours=1)))
     nodes.leave(client, "node2@a")
 
     assert nodes.alive(client) == {"node1@a": NOW}
-    nodes.beat(client, "node0@a", NOW, version="1.2", scratch="/srv", scratch_free=7, scratch_total=9)
+    full = nodes.Node(name="node0@a", since=NOW, version="1.2", scratch="/srv", scratch_free=7, scratch_total=9)
+    nodes.beat(client, full)
     client.set(keys.node("old@a"), NOW.isoformat())
     first, second, old = nodes.look(client)
     assert (first.name, first.version, first.scratch, first.scratch_free) == ("node0@a", "1.2", "/srv", 7)

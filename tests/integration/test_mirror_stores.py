@@ -42,6 +42,8 @@ def test_a_folder_is_mirrored_to_a_bucket_and_restored_from_it(tmp_path: Path, m
         assert (again.bytes, again.error) == (0, "")
 
         project.repository.rename(tmp_path / "lost")
-        restored = restore.run(settings, SHARD, tmp_path / "restored", place=settings.find_repository("2"))
+        restored = restore.run(
+            settings, restore.find(settings, SHARD, place=settings.find_repository("2")), tmp_path / "restored"
+        )
     assert restored.url == "s3://mirror/second"
     assert read_folder(tmp_path / "restored") == content

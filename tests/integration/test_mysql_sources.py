@@ -217,7 +217,7 @@ def test_a_failover_in_the_middle_is_followed(primary: Primary, tmp_path: Path) 
         def fail_over(_: Progress) -> None:
             where[0] = replace(endpoint, port=heir.port)
 
-        caught = replicate_until(server, lambda: where[0], checkpoint, stall_timeout=30, progress=fail_over)
+        caught = replicate_until(server, lambda: where[0], checkpoint, mysql.CatchupLimits(30), progress=fail_over)
         assert caught.position == checkpoint
         assert caught.transactions == 20
         # And a primary that lacks what the copy has is not followed.
@@ -253,15 +253,20 @@ def test_a_new_password_and_a_network_that_swallows_everything_in_the_middle(pri
     with home(primary, tmp_path / "run") as place:
         server = place.started(endpoint)
         place.catch_up(server, endpoint)
-        caught = replicate_until(server, lambda: account[0], after(primary), stall_timeout=60, progress=change)
+        caught = replicate_until(server, lambda: account[0], after(primary), mysql.CatchupLimits(60), progress=change)
         with Tunnel(primary.host, primary.port) as tunnel:
             through = replace(account[0], port=tunnel.port)
             goal = after(primary)
             with pytest.raises(SourceError, match="no progress for 3 s with 1 transactions missing"):
-                replicate_until(server, lambda: through, goal, stall_timeout=3, progress=lambda _: tunnel.swallow())
+                replicate_until(
+                    server, lambda: through, goal, mysql.CatchupLimits(3), progress=lambda _: tunnel.swallow()
+                )
             primary.execute(one_more)
             tunnel.heal()
-            assert replicate_until(server, lambda: through, goal, stall_timeout=60, progress=ignore).position == goal
+            assert (
+                replicate_until(server, lambda: through, goal, mysql.CatchupLimits(60), progress=ignore).position
+                == goal
+            )
     assert caught.transactions == 1
     assert caught.moves == 0
     assert any("denied" in detail.lower() for detail in seen)

@@ -50,7 +50,7 @@ def test_a_plan_comes_from_the_runs_that_were(server: RedisServer, tmp_path: Pat
             history.add(client, "k/a", run)
         history.add(client, "k/b", figures(None, 550.0))
         for node in ("node1@m", "node2@m"):
-            nodes.beat(client, node, NOW)
+            nodes.beat(client, nodes.Node(name=node, since=NOW))
     made = runner.invoke(cli, [*words, "--json"])
     assert made.exit_code == 0, made.output
     plan = json.loads(made.stdout)

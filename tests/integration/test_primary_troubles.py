@@ -93,7 +93,7 @@ def seed(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def back_up(project: Project) -> None:
-    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=print))
 
 
 @pytest.fixture

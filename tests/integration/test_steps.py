@@ -69,7 +69,7 @@ def kill_server(run: Run) -> None:
 
 def restored_equals(primary: Primary, project: Project, tmp_path: Path) -> bool:
     """Whether the newest backup, restored and started, holds what the (quiet) primary holds."""
-    restore.run(project.settings(), SHARD, tmp_path / "restored")
+    restore.run(project.settings(), restore.find(project.settings(), SHARD), tmp_path / "restored")
     with stock_server(primary.flavour, tmp_path / "restored", tmp_path / "stock") as server:
         return checksums(server) == checksums(primary)
 
@@ -114,7 +114,7 @@ def test_a_step_that_comes_too_early_says_so(project: Project) -> None:
 def test_a_server_that_dies_before_the_stop_sends_the_run_back_to_restore(
     primary: Primary, project: Project, tmp_path: Path
 ) -> None:
-    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=print))
     run = new_run(project)
     steps.restore.run(run)
     primary.execute("CREATE TABLE IF NOT EXISTS ledger.more (id INT PRIMARY KEY)")
@@ -131,7 +131,7 @@ def test_a_server_that_dies_before_the_stop_sends_the_run_back_to_restore(
 def test_a_server_that_is_killed_while_it_starts_sends_the_run_back_to_restore(
     primary: Primary, project: Project
 ) -> None:
-    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=print))
     run = new_run(project)
     steps.restore.run(run)
     killed: list[int] = []
@@ -162,7 +162,7 @@ def test_a_first_copy_whose_server_died_is_made_anew(primary: Primary, project: 
 
 
 def test_a_restore_that_was_cut_off_is_continued(primary: Primary, project: Project, tmp_path: Path) -> None:
-    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=print))
     run = new_run(project)
     whole = steps.restore.run(run)
     files = sorted(
@@ -210,7 +210,7 @@ def test_a_run_that_has_lost_its_lease_commits_nothing(project: Project) -> None
 
 
 def test_a_repository_that_has_vanished_is_told(project: Project) -> None:
-    steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=print))
     project.repository.rename(project.folder / "elsewhere")
 
     with pytest.raises(RunError, match="holds no backup of it, though this node knows of backup 1"):
@@ -228,10 +228,10 @@ def test_an_empty_first_backup_is_made_from_a_file(primary: Primary, project: Pr
         steps.restore.run(new_run(project))
 
     project.set_shard(SHARD, port=1)  # the new shard's primary is not there yet
-    result = steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    result = steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=print))
     assert result.number == 1
     assert result.position == ""
-    restore.run(project.settings(), SHARD, tmp_path / "restored")
+    restore.run(project.settings(), restore.find(project.settings(), SHARD), tmp_path / "restored")
     with stock_server(primary.flavour, tmp_path / "restored", tmp_path / "stock") as server:
         assert server.execute("SELECT id FROM fresh.t") == [(7,)]
 
@@ -239,7 +239,7 @@ def test_an_empty_first_backup_is_made_from_a_file(primary: Primary, project: Pr
 def test_replay_makes_a_first_backup_from_the_binary_logs(primary: Primary, project: Project, tmp_path: Path) -> None:
     project.set_shard(SHARD, first_backup="replay")
 
-    result = steps.alone.run(project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=print)
+    result = steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=print))
 
     assert result.position == primary.position()
     assert restored_equals(primary, project, tmp_path)
@@ -257,9 +257,7 @@ def test_a_kept_folder_spares_the_next_restore_and_is_not_trusted(
                 stream.seek(5 * 16384)
                 stream.write(b"not what it was")
             (spoilt.parent / "foreign.ibd").write_bytes(b"nor this")
-        steps.alone.run(
-            project.settings(), project.path, SHARD, progress=lambda _: lambda _: None, finished=results.append
-        )
+        steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=results.append))
         primary.execute("INSERT INTO ledger.entry_1 (account, amount, reference, text) VALUES (1, 1, 'kept', '')")
     second = next(r for r in reversed(results) if isinstance(r, steps.RestoreResult))
 

@@ -78,7 +78,7 @@ def run(
     client: redis.Redis, shard: str, step: str, *, fraction: float | None = 0.4, node: str = "node1@backup"
 ) -> None:
     """A run that is at ``step``."""
-    leases.take(client, shard, f"run-{shard}", node=node, step=step, ttl=3600)
+    leases.take(client, shard, leases.Owner(f"run-{shard}", node, step), ttl=3600)
     started = datetime.now(UTC) - timedelta(minutes=4)
     metrics.begin_step(client, shard, RunningStep(run=f"run-{shard}", node=node, step=step, started=started))
     total, unit = (1_400_000, "transactions") if step == "catchup" else (161_000_000_000, "B")
@@ -164,4 +164,4 @@ def large(client: redis.Redis, shards: Sequence[str]) -> None:
 def attend(client: redis.Redis, count: int) -> None:
     """So many nodes are there for a minute."""
     for i in range(count):
-        nodes.beat(client, f"node{i + 1}@backup", datetime.now(UTC))
+        nodes.beat(client, nodes.Node(name=f"node{i + 1}@backup", since=datetime.now(UTC)))

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tidemark.alerts.plan import Event, plan
+from tidemark.alerts.plan import Event, Findings, Habits, plan
 from tidemark.alerts.webhook import Webhook
 from tidemark.config import Settings
 from tidemark.errors import TidemarkError
@@ -90,6 +90,7 @@ def _plan(
     """The events, what to remember once they are told, and what to remember anyway."""
     limits, known = Thresholds.of(settings), incidents.known(client)
     views = metrics.views(client, topology(settings).names())
+    habits = Habits(repeat_every=settings.alert.repeat_every, patience=limits.max_age)
     events: list[Event] = []
     told: dict[str, Incident | None] = {}
     quiet: dict[str, Incident | None] = dict.fromkeys(known.keys() - {view.shard for view in views})
@@ -98,12 +99,13 @@ def _plan(
         event, incident = plan(
             view.shard,
             known.get(view.shard),
-            health.troubles(view, limits, now),
+            Findings(
+                troubles=tuple(health.troubles(view, limits, now)),
+                run=failed.run if failed else "",
+                hint=failed.on_one_line().hint if failed else "",
+            ),
             now,
-            repeat_every=settings.alert.repeat_every,
-            patience=limits.max_age,
-            run=failed.run if failed else "",
-            hint=failed.on_one_line().hint if failed else "",
+            habits,
         )
         if event:
             events.append(event)

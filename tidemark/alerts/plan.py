@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -45,22 +45,36 @@ class Event(BaseModel):
         return f"{self.shard}: {what}"
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """How a shard is now."""
+
+    troubles: tuple[Trouble, ...] = ()
+    """What is wrong; nothing when all is well."""
+    run: str = ""
+    """The run that failed, if one did."""
+    hint: str = ""
+    """What to try, if the error said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How often people want to hear of it."""
+
+    repeat_every: timedelta
+    """After which a trouble that lasts is told again."""
+    patience: timedelta
+    """How long a shard may have no backup at all: a new one has to wait for its first run."""
+
+
 def plan(
-    shard: str,
-    known: Incident | None,
-    troubles: Sequence[Trouble],
-    now: datetime,
-    *,
-    repeat_every: timedelta,
-    patience: timedelta,
-    run: str = "",
-    hint: str = "",
+    shard: str, known: Incident | None, found: Findings, now: datetime, habits: Habits
 ) -> tuple[Event | None, Incident | None]:
     """The event to tell, if any, and what to remember once it has been told; None when there is nothing to remember.
 
-    A trouble is told once, something worse at once, the same again after ``repeat_every``, and that it is over once.
-    A shard that has no backup at all is given ``patience``: a new one has to wait for its first run.
+    A trouble is told once, something worse at once, the same again in its time, and that it is over once.
     """
+    troubles = found.troubles
     if not troubles:
         if known is None or known.told is None:
             return None, None
@@ -68,17 +82,17 @@ def plan(
     since = known.since if known else now
     kinds = frozenset(trouble.kind for trouble in troubles)
     if known is None or known.told is None:
-        waiting = Incident(since=since, troubles=tuple(troubles), kinds=kinds)
-        if kinds == {"no-backup"} and now - since < patience:
+        waiting = Incident(since=since, troubles=troubles, kinds=kinds)
+        if kinds == {"no-backup"} and now - since < habits.patience:
             return None, waiting
         word: Word = "problem"
     elif kinds - known.kinds:
         word = "worse"
-    elif now - known.told >= repeat_every:
+    elif now - known.told >= habits.repeat_every:
         word = "still"
     else:
         # Told already; a part of it may be over, and comes back without being told anew.
         return None, known
-    event = Event(event=word, shard=shard, since=since, troubles=tuple(troubles), run=run, hint=hint)
+    event = Event(event=word, shard=shard, since=since, troubles=troubles, run=found.run, hint=found.hint)
     before = known.kinds if known and known.told else frozenset()
-    return event, Incident(since=since, troubles=tuple(troubles), kinds=kinds | before, told=now)
+    return event, Incident(since=since, troubles=troubles, kinds=kinds | before, told=now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -72,6 +73,18 @@ return redis.call('INCR', KEYS[2])
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who asks for a lease."""
+
+    run: str
+    """The id of the run."""
+    node: str
+    """The node that it runs on."""
+    step: str
+    """The step that it is at."""
+
+
 class LeaseHolder(BaseModel):
     """Who owns a shard."""
 
@@ -91,14 +104,14 @@ class LeaseHolder(BaseModel):
         return f"run {self.run} on node {self.node} since {self.since:%Y-%m-%d %H:%M:%S} UTC, at step {self.step}"
 
 
-def take(
-    client: redis.Redis, shard: str, run: str, *, node: str, step: str, fence: int | None = None, ttl: float = TTL
-) -> int:
-    """Takes or renews the shard's lease and gives its fence. ``fence`` is the one that this run had before, if any.
+def take(client: redis.Redis, shard: str, owner: Owner, *, fence: int | None = None, ttl: float = TTL) -> int:
+    """Takes or renews the shard's lease and gives its fence. ``fence`` is the one that this run had before, if any;
+    ``ttl`` is in seconds.
 
     Raises ``LeaseHeld`` when another run has it, ``LeaseLost`` when this run had it and another came after.
     """
-    answer = _eval(client, _TAKE, shard, run, node, step, _now(), int(ttl * 1000), fence or 0)
+    run = owner.run
+    answer = _eval(client, _TAKE, shard, run, owner.node, owner.step, _now(), int(ttl * 1000), fence or 0)
     match answer[0]:
         case 1:
             return int(answer[1])
@@ -132,7 +145,7 @@ class Lease:
     """Holds a shard's lease for as long as the block lasts, renewed by a thread. Leaving the block only stops the
     renewing: the run's next step goes on with the lease, and ``release`` gives it back at the end of the run.
 
-    >>> with Lease(client, "commerce/-80", run.id, node="node1@a", step="upload") as lease:
+    >>> with Lease(client, "commerce/-80", Owner(run.id, "node1@a", "upload")) as lease:
     ...     steps.upload.run(run, guard=lease.guard)
     """
 
@@ -140,15 +153,13 @@ class Lease:
         self,
         client: redis.Redis,
         shard: str,
-        run: str,
+        owner: Owner,
         *,
-        node: str,
-        step: str,
         fence: int | None = None,
         ttl: float = TTL,
         patience: float = PATIENCE,
     ) -> None:
-        self._client, self._shard, self._run, self._node, self._step = client, shard, run, node, step
+        self._client, self._shard, self._owner = client, shard, owner
         self._fence, self._ttl, self._patience = fence, ttl, patience
         self._confirmed = 0.0
         self._lost: LeaseLost | None = None
@@ -202,15 +213,7 @@ class Lease:
             self.check()
             asked = time.monotonic()
             try:
-                self._fence = take(
-                    self._client,
-                    self._shard,
-                    self._run,
-                    node=self._node,
-                    step=self._step,
-                    fence=self._fence,
-                    ttl=self._ttl,
-                )
+                self._fence = take(self._client, self._shard, self._owner, fence=self._fence, ttl=self._ttl)
             except LeaseLost as error:
                 self._lost = error
                 raise

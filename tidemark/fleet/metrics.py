@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -192,28 +193,33 @@ def show_progress(client: redis.Redis, shard: str, progress: StepProgress) -> No
         client.hset(keys.shard(shard), "progress", progress.model_dump_json())
 
 
-def end_step(
-    client: redis.Redis,
-    shard: str,
-    step: str,
-    seconds: float,
-    *,
-    bytes: int = 0,
-    transactions: int | None = None,
-    proven: ProvenBackup | None = None,
-    caught: CatchupState | None = None,
-) -> None:
-    """A step has ended well. ``proven`` is the backup that it has shown to be good; ``caught`` is a catch-up's."""
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A step that has ended well."""
+
+    seconds: float
+    bytes: int = 0
+    """Bytes that it has moved."""
+    transactions: int | None = None
+    """That a catch-up has replicated."""
+    proven: ProvenBackup | None = None
+    """The backup that it has shown to be good."""
+    caught: CatchupState | None = None
+    """What a catch-up has seen of the source's logs."""
+
+
+def end_step(client: redis.Redis, shard: str, step: str, done: StepDone) -> None:
+    """A step has ended well, now."""
     now = datetime.now(UTC)
     fields: dict[Any, str] = {
-        f"step:{step}": StepFigures(seconds=seconds, bytes=bytes, finished_at=now).model_dump_json()
+        f"step:{step}": StepFigures(seconds=done.seconds, bytes=done.bytes, finished_at=now).model_dump_json()
     }
-    if transactions is not None:
-        fields["transactions"] = str(transactions)
-    if proven is not None:
-        fields["proven"] = proven.model_dump_json()
-    if caught is not None:
-        fields["caught"] = caught.model_dump_json()
+    if done.transactions is not None:
+        fields["transactions"] = str(done.transactions)
+    if done.proven is not None:
+        fields["proven"] = done.proven.model_dump_json()
+    if done.caught is not None:
+        fields["caught"] = done.caught.model_dump_json()
     with translated(client):
         client.hset(keys.shard(shard), mapping=fields)
 

@@ -38,28 +38,11 @@ class Node(BaseModel):
     """Bytes that the disk has."""
 
 
-def beat(
-    client: redis.Redis,
-    node: str,
-    since: datetime,
-    *,
-    version: str = "",
-    scratch: str = "",
-    scratch_free: int | None = None,
-    scratch_total: int | None = None,
-) -> None:
-    """Says that the node is there."""
-    sign = Node(
-        name=node,
-        since=since,
-        at=datetime.now(UTC),
-        version=version,
-        scratch=scratch,
-        scratch_free=scratch_free,
-        scratch_total=scratch_total,
-    )
+def beat(client: redis.Redis, node: Node) -> None:
+    """Says that the node is there, now."""
+    sign = node.model_copy(update={"at": datetime.now(UTC)})
     with translated(client):
-        client.set(keys.node(node), sign.model_dump_json(), ex=TTL)
+        client.set(keys.node(node.name), sign.model_dump_json(), ex=TTL)
 
 
 def leave(client: redis.Redis, node: str) -> None:

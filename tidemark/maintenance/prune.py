@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 
 from tidemark import wiring
 from tidemark.config import Settings
-from tidemark.repository import Pruned, Repository
+from tidemark.repository import Pruned, ShardRepository
 from tidemark.shards import topology
 
 
 def run(
     settings: Settings,
-    repository: Repository,
-    name: str,
+    backups: ShardRepository,
     *,
     living_runs: frozenset[str] = frozenset(),
     dead_runs: frozenset[str] = frozenset(),
@@ -23,8 +22,8 @@ def run(
 ) -> Pruned:
     """Prunes one shard by its retention. ``living_runs`` keep their packs; those of ``dead_runs`` go at once when no
     backup refers to them, those of other runs after seven days. ``announce`` hears what will go before it goes."""
-    policy = wiring.retention_policy(settings, topology(settings).find(name))
-    return repository.shard(name).prune(
+    policy = wiring.retention_policy(settings, topology(settings).find(backups.name))
+    return backups.prune(
         policy,
         now=datetime.now(UTC),
         living_runs=living_runs,

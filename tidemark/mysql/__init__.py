@@ -33,6 +33,7 @@ from tidemark.mysql.flavours.mysql import MySQL
 from tidemark.mysql.options import ServerOptions
 from tidemark.mysql.replication.binlogs import Bridge, measure_bridge
 from tidemark.mysql.replication.catchup import Catchup, replicate_until
+from tidemark.mysql.replication.catchup import Limits as CatchupLimits
 from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.server.state import kill_leftover
 from tidemark.mysql.source.base import Source
@@ -46,6 +47,7 @@ from tidemark.mysql.tables.patterns import TablePatterns
 __all__ = [
     "Bridge",
     "Catchup",
+    "CatchupLimits",
     "Endpoint",
     "Exported",
     "Flavour",

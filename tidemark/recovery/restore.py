@@ -65,16 +65,9 @@ def find(
 
 
 def run(
-    settings: Settings,
-    shard_name: str,
-    target: Path,
-    *,
-    number: int | None = None,
-    place: RepositorySettings | None = None,
-    delta: bool = False,
-    progress: ProgressCallback = ignore,
+    settings: Settings, found: Found, target: Path, *, delta: bool = False, progress: ProgressCallback = ignore
 ) -> BroughtBack:
-    """Restores a backup so that ``target`` becomes the data folder.
+    """Restores a backup that ``find`` has found, so that ``target`` becomes the data folder.
 
     ``target`` must not exist, or be empty; with ``delta`` it may be a data folder at rest, of which blocks that the
     backup has too are kept and all else is replaced or removed. It is there under its name, complete and on disk,
@@ -83,10 +76,8 @@ def run(
     anything is written when the disk cannot take the backup.
     """
     began = time.monotonic()
-    place = place or settings.repository
-    found = find(settings, shard_name, number=number, place=place)
     where = staging.inspect_target(target, delta=delta)
-    staging.check_room(where, found.needed_bytes, f"backup {found.backup.number} of {shard_name}")
+    staging.check_room(where, found.needed_bytes, f"backup {found.backup.number} of {found.backups.name}")
     with staging.working(where) as folder:
         restored = found.backups.restore(
             found.backup,
@@ -98,7 +89,7 @@ def run(
     return BroughtBack(
         folder=where.target,
         backup=found.backup,
-        url=place.url,
+        url=found.url,
         start_command=_start_command(settings, found.backup, where.target),
         seconds=round(time.monotonic() - began, 3),
         fetched_bytes=restored.fetched_bytes,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemark import mysql, wiring
-from tidemark.config import RepositorySettings, Settings
+from tidemark.config import Settings
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.recovery import restore, staging
 from tidemark.repository import Backup, RestoreOptions
@@ -36,24 +36,24 @@ class TablesOut:
 
 def run(
     settings: Settings,
-    shard_name: str,
+    found: restore.Found,
     target: Path,
     wanted: mysql.TablePatterns,
     *,
-    number: int | None = None,
-    place: RepositorySettings | None = None,
     progress: ProgressCallback = ignore,
 ) -> TablesOut:
-    """Restores what is needed of a backup beside ``target``, starts a private server on it, has it bring the tables
-    out, and leaves only those in ``target``, which must not exist, or be empty."""
+    """Brings tables out of a backup that ``restore.find`` has found.
+
+    What is needed is restored beside ``target`` and a private server started on it. Only the tables are left in
+    ``target``, which must not exist, or be empty.
+    """
     began = time.monotonic()
-    found = restore.find(settings, shard_name, number=number, place=place)
     backup = found.backup
     flavour = wiring.find_flavour(settings, backup.flavour)
     flavour.check_can_open(backup.server_version)
     where = staging.inspect_target(target, delta=False)
     needed = min(found.needed_bytes, found.manifest.part(wanted.need_file).backup.bytes)
-    staging.check_room(where, needed, f"what is needed of backup {backup.number} of {shard_name}")
+    staging.check_room(where, needed, f"what is needed of backup {backup.number} of {found.backups.name}")
     with staging.working(where) as folder:
         _clear(folder)
         server = mysql.PrivateServer(flavour, folder, wiring.server_options(settings, backup.variables, backup.bytes))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tidemark import files
 from tidemark.config import Settings
 from tidemark.disk import locked, scratch_error
 from tidemark.errors import LeaseHeld
-from tidemark.progress import ProgressCallback
+from tidemark.progress import ProgressCallback, ignore
 from tidemark.results import StepResult, UploadResult
 from tidemark.shards import topology
 from tidemark.steps import catchup, cleanup, restore, stop, upload
@@ -20,33 +21,42 @@ from tidemark.steps.run import Run
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is told how a run gets on."""
+
+    progress: Callable[[str], ProgressCallback] = lambda step: ignore
+    """Gives each step, by its name, its callback."""
+    finished: Callable[[StepResult], None] = lambda result: None
+    """Gets each step's result."""
+
+
 def run(
     settings: Settings,
     config_path: Path,
     shard_name: str,
+    audience: Audience,
     *,
     first_backup: str | None = None,
     force: bool = False,
-    progress: Callable[[str], ProgressCallback],
-    finished: Callable[[StepResult], None],
 ) -> UploadResult:
-    """Backs up one shard, here and now. ``progress`` gives each step its callback, ``finished`` gets each result.
+    """Backs up one shard, here and now.
     However it ends, nothing is left behind: no server, no folder, no half backup."""
     topology(settings).find(shard_name)
     with _alone(settings, shard_name):
         _sweep(settings, shard_name)
         run = Run.create(settings, config_path, shard_name, first_backup=first_backup, force=force)
         try:
-            finished(restore.run(run, progress=progress("restore")))
-            finished(catchup.run(run, progress=progress("catchup")))
-            finished(stop.run(run, progress=progress("stop")))
-            result = upload.run(run, progress=progress("upload"))
+            audience.finished(restore.run(run, progress=audience.progress("restore")))
+            audience.finished(catchup.run(run, progress=audience.progress("catchup")))
+            audience.finished(stop.run(run, progress=audience.progress("stop")))
+            result = upload.run(run, progress=audience.progress("upload"))
         except BaseException:
             cleanup.run(run.folder)
             cleanup.discard(settings, shard_name, run.id)
             raise
         cleanup.run(run.folder)
-        finished(result)
+        audience.finished(result)
         return result
 
 

@@ -69,10 +69,12 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
             server,
             lambda: sources.find_again(run, server.position()),
             checkpoint,
-            stall_timeout=run.shard.stall_timeout.total_seconds(),
+            mysql.CatchupLimits(
+                stall_timeout=run.shard.stall_timeout.total_seconds(),
+                guard=bounds.DiskWatch(servers.disk, f"{run.shard.name}: the catch-up", guard),
+            ),
             progress=progress,
             since=restored.position_at,
-            guard=bounds.DiskWatch(servers.disk, f"{run.shard.name}: the catch-up", guard),
         )
     log.info("%s: caught up %d transactions to %s", run.shard.name, caught.transactions, checkpoint)
     headroom, warning = bridges.judge(run, bridge, restored.position_at, str(found.endpoint))

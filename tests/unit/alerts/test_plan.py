@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidemark.alerts.plan import Event, plan
+from tidemark.alerts.plan import Event, Findings, Habits, plan
 from tidemark.alerts.webhook import LINES, slack
 from tidemark.fleet.health import Kind, Trouble
 from tidemark.fleet.incidents import Incident
@@ -24,14 +24,13 @@ class Shard:
         self.known: Incident | None = None
 
     def look(self, minutes: float, *kinds: Kind) -> Event | None:
-        troubles = [Trouble(kind=kind, message=kind) for kind in kinds]
+        troubles = tuple(Trouble(kind=kind, message=kind) for kind in kinds)
         event, self.known = plan(
             SHARD,
             self.known,
-            troubles,
+            Findings(troubles),
             NOW + timedelta(minutes=minutes),
-            repeat_every=timedelta(hours=12),
-            patience=timedelta(hours=24),
+            Habits(repeat_every=timedelta(hours=12), patience=timedelta(hours=24)),
         )
         return event
 

@@ -14,7 +14,7 @@ from tests.support.backups import noise, read_folder, upload, write_folder
 from tests.support.project import Project
 from tidemark.config import Settings
 from tidemark.errors import Damaged, DiskFull, RunError
-from tidemark.progress import Progress
+from tidemark.progress import Progress, ProgressCallback, ignore
 from tidemark.recovery import restore, staging
 from tidemark.repository import Repository
 from tidemark.repository.keys.keys import MasterKey
@@ -56,6 +56,19 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "restored"
 
 
+def bring_back(
+    settings: Settings,
+    target: Path,
+    number: int | None = None,
+    *,
+    delta: bool = False,
+    progress: ProgressCallback = ignore,
+) -> restore.BroughtBack:
+    """Restores a backup, the newest without a number."""
+    found = restore.find(settings, SHARD, number=number)
+    return restore.run(settings, found, target, delta=delta, progress=progress)
+
+
 def staging_of(target: Path) -> Path:
     return target.with_name(target.name + staging.INCOMPLETE)
 
@@ -79,18 +92,19 @@ def killed_restore(project: Project, target: Path) -> None:
         "from tidemark.recovery import restore\n"
         "def kill(moment):\n"
         "    if moment.done > 100_000: os.kill(os.getpid(), 9)\n"
-        "restore.run(config.load(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]), progress=kill)\n"
+        "settings = config.load(sys.argv[1])\n"
+        "restore.run(settings, restore.find(settings, sys.argv[2]), pathlib.Path(sys.argv[3]), progress=kill)\n"
     )
     words = [sys.executable, "-c", script, str(project.path), SHARD, str(target)]
     assert subprocess.run(words, check=False).returncode == -9
 
 
 def test_the_newest_backup_or_another_one_is_restored(settings: Settings, target: Path, tmp_path: Path) -> None:
-    done = restore.run(settings, SHARD, target)
+    done = bring_back(settings, target)
     assert read_folder(target) == CONTENT
     assert done.backup.number == 2
 
-    restore.run(settings, SHARD, tmp_path / "older", number=1)
+    bring_back(settings, tmp_path / "older", number=1)
     assert read_folder(tmp_path / "older")["shop/t.ibd"] == noise("before", 300_000)
 
 
@@ -99,11 +113,11 @@ def test_a_restore_that_was_killed_is_continued(project: Project, settings: Sett
     assert not target.exists()
     assert staging_of(target).is_dir()
 
-    done = restore.run(settings, SHARD, target)
+    done = bring_back(settings, target)
 
     assert read_folder(target) == CONTENT
     assert not staging_of(target).exists()
-    everything = restore.run(settings, SHARD, target.with_name("again")).fetched_bytes
+    everything = bring_back(settings, target.with_name("again")).fetched_bytes
     assert done.fetched_bytes < everything
 
 
@@ -111,7 +125,7 @@ def test_a_restore_that_fails_leaves_nothing(project: Project, settings: Setting
     damage(project)
 
     with pytest.raises(Damaged):
-        restore.run(settings, SHARD, target)
+        bring_back(settings, target)
     assert not target.parent.exists()
 
 
@@ -122,7 +136,7 @@ def test_a_continued_restore_that_fails_keeps_what_there_is_and_says_where(
     damage(project)
 
     with pytest.raises(Damaged) as caught:
-        restore.run(settings, SHARD, target)
+        bring_back(settings, target)
     assert str(staging_of(target)) in caught.value.hint
     assert staging_of(target).is_dir()
 
@@ -134,12 +148,12 @@ def test_two_restores_to_one_place_do_not_meet(settings: Settings, target: Path)
         working.set()
         assert go_on.wait(20)
 
-    first = threading.Thread(target=lambda: restore.run(settings, SHARD, target, progress=wait))
+    first = threading.Thread(target=lambda: bring_back(settings, target, progress=wait))
     first.start()
     assert working.wait(20)
     try:
         with pytest.raises(RunError, match="another restore"):
-            restore.run(settings, SHARD, target)
+            bring_back(settings, target)
         assert staging_of(target).is_dir()
     finally:
         go_on.set()
@@ -156,19 +170,19 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     _have_room(monkeypatch, needed - 512)
 
     with pytest.raises(DiskFull, match=r"backup 2 of commerce/-80 takes 0\.4 MB; the disk of .* has 0\.4 MB free"):
-        restore.run(settings, SHARD, target)
+        bring_back(settings, target)
     assert not target.parent.exists()
 
     _have_room(monkeypatch, needed + 512)
-    restore.run(settings, SHARD, target)
+    bring_back(settings, target)
     assert read_folder(target) == CONTENT
 
 
 def test_what_is_there_already_needs_no_room(settings: Settings, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    restore.run(settings, SHARD, target, number=1)
+    bring_back(settings, target, number=1)
     _have_room(monkeypatch, 100_000)
 
-    restore.run(settings, SHARD, target, delta=True)
+    bring_back(settings, target, delta=True)
 
     assert read_folder(target) == CONTENT
 
@@ -188,20 +202,20 @@ def _have_room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 def test_delta_fetches_only_what_differs_and_removes_what_is_not_in_the_backup(
     settings: Settings, target: Path
 ) -> None:
-    whole = restore.run(settings, SHARD, target).fetched_bytes
+    whole = bring_back(settings, target).fetched_bytes
     (target / "auto.cnf").write_text("[auto]\n")
     with (target / "shop/t.ibd").open("r+b") as file:
         file.seek(150_000)
         file.write(b"another row")
 
-    done = restore.run(settings, SHARD, target, delta=True)
+    done = bring_back(settings, target, delta=True)
 
     assert read_folder(target) == CONTENT
     assert 0 < done.fetched_bytes < whole / 4
 
 
 def test_delta_of_an_empty_place_is_a_plain_restore(settings: Settings, target: Path) -> None:
-    restore.run(settings, SHARD, target, delta=True)
+    bring_back(settings, target, delta=True)
 
     assert read_folder(target) == CONTENT
 
@@ -212,25 +226,30 @@ def test_a_folder_that_holds_something_else_is_left_alone(settings: Settings, ta
     (target / "precious").write_text("x")
 
     with pytest.raises(RunError, match="is not the data folder" if delta else "is not empty"):
-        restore.run(settings, SHARD, target, delta=delta)
+        bring_back(settings, target, delta=delta)
     assert read_folder(target) == {"precious": b"x"}
 
 
 def test_a_data_folder_without_delta_is_left_alone(settings: Settings, target: Path) -> None:
-    restore.run(settings, SHARD, target, number=1)
+    bring_back(settings, target, number=1)
 
     with pytest.raises(RunError, match="is not empty") as caught:
-        restore.run(settings, SHARD, target)
+        bring_back(settings, target)
     assert "--delta" in caught.value.hint
 
 
 def test_while_delta_is_at_work_no_folder_of_that_name_is_there_to_start_a_server_on(
     settings: Settings, target: Path
 ) -> None:
-    restore.run(settings, SHARD, target, number=1)
+    bring_back(settings, target, number=1)
     seen = []
 
-    restore.run(settings, SHARD, target, delta=True, progress=lambda moment: seen.append(target.exists()))
+    bring_back(
+        settings,
+        target,
+        delta=True,
+        progress=lambda moment: seen.append(target.exists()),
+    )
 
     assert seen
     assert not any(seen)
@@ -240,16 +259,16 @@ def test_while_delta_is_at_work_no_folder_of_that_name_is_there_to_start_a_serve
 def test_delta_that_fails_keeps_the_folder_under_the_other_name_and_goes_on_later(
     project: Project, settings: Settings, target: Path
 ) -> None:
-    restore.run(settings, SHARD, target, number=1)
+    bring_back(settings, target, number=1)
     whole = {pack: pack.read_bytes() for pack in packs(project)}
     damage(project)
     with pytest.raises(Damaged) as caught:
-        restore.run(settings, SHARD, target, delta=True)
+        bring_back(settings, target, delta=True)
     assert str(staging_of(target)) in caught.value.hint
     assert not target.exists()
 
     for pack, content in whole.items():
         pack.write_bytes(content)
-    restore.run(settings, SHARD, target, delta=True)
+    bring_back(settings, target, delta=True)
 
     assert read_folder(target) == CONTENT

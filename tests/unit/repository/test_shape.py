@@ -1,4 +1,4 @@
-"""The shape of the package: no function takes more than six parameters, and every public name says what it is."""
+"""The shape of the package: every public name says what it is."""
 
 from __future__ import annotations
 
@@ -11,23 +11,10 @@ pytestmark = pytest.mark.unit
 
 PACKAGE = Path(__file__).parents[3] / "tidemark" / "repository"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-MOST = 6
 
 
 def _shown(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
-
-
-@pytest.mark.parametrize("path", MODULES, ids=_shown)
-def test_no_function_takes_more_than_six_parameters(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-
-    def count(function: ast.FunctionDef) -> int:
-        given = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
-        return sum(argument.arg not in {"self", "cls"} for argument in given)
-
-    assert {function.name: count(function) for function in functions if count(function) > MOST} == {}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_shown)

@@ -43,10 +43,9 @@ def command(shard: str, first_backup: str | None, force: bool, as_json: bool) ->
             settings,
             config_path(),
             shard,
+            alone.Audience(progress=bars.step, finished=finished),
             first_backup=first_backup,
             force=force,
-            progress=bars.step,
-            finished=finished,
         )
     if as_json:
         print_json(result.model_dump())

@@ -80,8 +80,7 @@ def _one(
     try:
         prune.run(
             settings,
-            repository,
-            name,
+            repository.shard(name),
             living_runs=runs.living,
             dead_runs=runs.dead,
             dry_run=dry_run,

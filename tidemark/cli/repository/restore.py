@@ -12,7 +12,7 @@ from tidemark.cli.bars import StepBars
 from tidemark.cli.context import common_options, json_option, load_settings, shard_argument
 from tidemark.cli.output import facts, print_json, size, span
 from tidemark.cli.repository import restore_tables
-from tidemark.config import RepositorySettings, Settings
+from tidemark.config import Settings
 from tidemark.mysql import TablePatterns
 from tidemark.recovery import restore
 
@@ -74,28 +74,20 @@ def command(
         raise click.UsageError("--tables and --delta do not go together.")
     settings = load_settings()
     place = settings.find_repository(source) if source else settings.repository
+    found = restore.find(settings, shard, number=number, place=place)
     if target is None:
-        print_json(_manifest(restore.find(settings, shard, number=number, place=place)))
+        print_json(_manifest(found))
     elif tables:
         wanted = TablePatterns.parse(tables)
-        restore_tables.show(settings, shard, target, wanted, number=number, place=place, as_json=as_json)
+        restore_tables.show(settings, found, target, wanted, as_json=as_json)
     else:
-        _restore(settings, shard, target, number, place, delta, as_json)
+        _restore(settings, found, target, delta=delta, as_json=as_json)
 
 
-def _restore(
-    settings: Settings,
-    shard: str,
-    target: Path,
-    number: int | None,
-    place: RepositorySettings,
-    delta: bool,
-    as_json: bool,
-) -> None:
+def _restore(settings: Settings, found: restore.Found, target: Path, *, delta: bool, as_json: bool) -> None:
+    shard = found.backups.name
     with StepBars() as bars:
-        done = restore.run(
-            settings, shard, target, number=number, place=place, delta=delta, progress=bars.step("restore")
-        )
+        done = restore.run(settings, found, target, delta=delta, progress=bars.step("restore"))
         bars.finish("restore", done.seconds, f"backup {done.backup.number}, {size(done.backup.bytes)}")
     backup = done.backup
     if as_json:

@@ -7,30 +7,22 @@ from pathlib import Path
 
 from tidemark.cli.bars import StepBars
 from tidemark.cli.output import console, facts, print_json, size, span
-from tidemark.config import RepositorySettings, Settings
+from tidemark.config import Settings
 from tidemark.mysql import TablePatterns
 from tidemark.recovery import tables
+from tidemark.recovery.restore import Found
 from tidemark.recovery.tables import TablesOut
 
 
-def show(
-    settings: Settings,
-    shard: str,
-    target: Path,
-    wanted: TablePatterns,
-    *,
-    number: int | None,
-    place: RepositorySettings,
-    as_json: bool,
-) -> None:
+def show(settings: Settings, found: Found, target: Path, wanted: TablePatterns, *, as_json: bool) -> None:
     """Brings the tables out and says how they are imported."""
     with StepBars() as bars:
-        done = tables.run(settings, shard, target, wanted, number=number, place=place, progress=bars.step("restore"))
+        done = tables.run(settings, found, target, wanted, progress=bars.step("restore"))
         bars.finish("restore", done.seconds, f"{len(done.exported.names)} tables, {size(done.fetched_bytes)} fetched")
     if as_json:
         print_json(
             {
-                "shard": shard,
+                "shard": found.backups.name,
                 "number": done.backup.number,
                 "from": done.url,
                 "position": done.backup.position,
@@ -43,7 +35,7 @@ def show(
             }
         )
         return
-    _print(shard, done)
+    _print(found.backups.name, done)
 
 
 def _print(shard: str, done: TablesOut) -> None:

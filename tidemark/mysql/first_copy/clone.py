@@ -14,7 +14,7 @@ from tidemark.errors import (
 )
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidSet
-from tidemark.mysql.replication.catchup import replicate_until
+from tidemark.mysql.replication.catchup import Limits, replicate_until
 from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.session import Session, quote_name
 from tidemark.mysql.source.base import Source
@@ -158,7 +158,7 @@ def _fetch(
     session.run(
         f"CHANGE REPLICATION FILTER REPLICATE_IGNORE_TABLE = ({', '.join(quote_name(*table) for table in tables)})"
     )
-    replicate_until(server, lambda: endpoint, position, stall_timeout=_STALL, progress=progress)
+    replicate_until(server, lambda: endpoint, position, Limits(_STALL), progress=progress)
     triggers = _triggers(server.session(), tables)
     for schema, path in dumps.items():
         with path.open("rb") as stream:

@@ -60,26 +60,33 @@ class Catchup:
     """How often that was another server than before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What ends a catch-up before its checkpoint."""
+
+    stall_timeout: float
+    """Seconds without any progress."""
+    guard: Guard = always
+    """Called all the time; raises to end it."""
+
+
 def replicate_until(
     server: PrivateServer,
     endpoint_now: Callable[[], Endpoint],
     checkpoint: str,
+    limits: Limits,
     *,
-    stall_timeout: float,
     progress: ProgressCallback,
     since: datetime | None = None,
-    guard: Guard = always,
 ) -> Catchup:
     """Ends with the server exactly at the checkpoint and replication stopped.
 
     ``endpoint_now`` is asked where the source is, and by which account, whenever that is in doubt; ``since`` is when
-    the primary was at the server's position, for the hint of ``BinlogsPurged``; ``guard`` is called all the time and
-    raises to end it. Raises ``BinlogsPurged`` and ``ErrantTransactions`` at once, ``SourceDenied`` after a minute,
-    ``ReplicationFailed`` for a transaction that cannot be applied, and after ``stall_timeout`` seconds without any
-    progress.
+    the primary was at the server's position, for the hint of ``BinlogsPurged``. Raises ``BinlogsPurged`` and
+    ``ErrantTransactions`` at once, ``SourceDenied`` after a minute, ``ReplicationFailed`` for a transaction that cannot
+    be applied, and when nothing gets on any more.
     """
-    normal = server.flavour.normalise(checkpoint)
-    return _CatchUp(server, endpoint_now, normal, stall_timeout, progress, since, guard).run()
+    return _CatchUp(server, endpoint_now, server.flavour.normalise(checkpoint), limits, progress, since).run()
 
 
 class _CatchUp:
@@ -88,20 +95,19 @@ class _CatchUp:
         server: PrivateServer,
         endpoint_now: Callable[[], Endpoint],
         checkpoint: str,
-        stall_timeout: float,
+        limits: Limits,
         progress: ProgressCallback,
         since: datetime | None,
-        guard: Guard,
     ) -> None:
         self._server = server
         self._flavour: Flavour = server.flavour
         self._endpoint_now = endpoint_now
         self._endpoint: Endpoint | None = None
         self._checkpoint = checkpoint
-        self._stall_timeout = stall_timeout
+        self._stall_timeout = limits.stall_timeout
         self._progress = progress
         self._since = since
-        self._guard = guard
+        self._guard = limits.guard
         self._trouble: TidemarkError | None = None
         """What went wrong last, for the message if it never gets better."""
         self._denied_since: float | None = None
