@@ -12,6 +12,7 @@
     exporter/       the fleet's figures for Prometheus
     files           small files, written whole or not at all; reading secrets
     fleet/          what the fleet shares in Redis: leases, records, views
+    holdings        what a server said that it holds, and whose history it is in
     maintenance/    what keeps a repository in order: pruning, mirrors, keys
     mysql/          MySQL and MariaDB: the private server and its source
     page_inspector  InnoDB's page checksums for the repository, which knows no pages

@@ -16,7 +16,7 @@ MOST_MODULES = 16
 
 PACKAGES = sorted(path for path in (*MODULES, *TASKS, ROOT / "tidemark" / "__init__.py") if path.stem == "__init__")
 
-GROUND = {"errors", "progress", "files", "direct_io", "disk", "results", "__version__"}
+GROUND = {"errors", "progress", "files", "direct_io", "disk", "results", "holdings", "__version__"}
 """What every room may know: values and the operating system, without a room of their own."""
 
 TOOLS = GROUND | {"config", "storage", "repository", "mysql", "shards", "wiring", "page_inspector"}
@@ -30,6 +30,7 @@ MAY_KNOW = {
     "direct_io": set(),
     "disk": {"errors", "files"},
     "results": {"errors"},
+    "holdings": set(),
     "planning": {"results"},
     "config": GROUND,
     "storage": GROUND,

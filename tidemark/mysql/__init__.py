@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tidemark.errors import ServerError
 from tidemark.mysql.data_folder.at_rest import find_server, is_data_folder
+from tidemark.mysql.data_folder.coverage import uncovered
 from tidemark.mysql.data_folder.selection import Selection, select_files
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.first_copy.copy import copy_source
@@ -74,6 +75,7 @@ __all__ = [
     "replicate_until",
     "review_rights",
     "select_files",
+    "uncovered",
 ]
 
 

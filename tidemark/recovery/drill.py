@@ -13,6 +13,7 @@ from tidemark import files, mysql, wiring
 from tidemark.config import RepositorySettings, Settings
 from tidemark.disk import locked, scratch_error
 from tidemark.errors import RunError
+from tidemark.holdings import differences
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.recovery import restore, staging
 from tidemark.repository import Backup, RestoreOptions
@@ -71,9 +72,10 @@ def run(
         server.start(progress)
         answers = time.monotonic()
         stands = server.position()
+        lacking = _compare(found, server)
         checked = mysql.check_tables(server, progress)
         ended = time.monotonic()
-    problems = checked.problems
+    problems = (*lacking, *checked.problems)
     if not flavour.reached(stands, backup.position) or not flavour.reached(backup.position, stands):
         problems = (f"the server stands at {stands or '(none)'}, the manifest says {backup.position}", *problems)
     return Drilled(
@@ -86,6 +88,15 @@ def run(
         tables=checked.tables,
         problems=problems,
     )
+
+
+def _compare(found: restore.Found, server: mysql.PrivateServer) -> list[str]:
+    """What the server holds other than the manifest says."""
+    wanted = found.manifest.body.inventory
+    if wanted is None:
+        return []
+    same = found.backup.server_version == server.flavour.server_version
+    return differences(wanted, server.inventory(), same_version=same)
 
 
 @contextlib.contextmanager

@@ -16,11 +16,11 @@
     upload/     from files to packs and a manifest
 """
 
+from tidemark.holdings import Inventory, InventoryTable, InventoryTablespace, SourceIdentity
 from tidemark.repository.catalog import Catalog, History
 from tidemark.repository.format.backup import Backup, Facts
 from tidemark.repository.format.geometry import Geometry
 from tidemark.repository.format.manifest import Manifest
-from tidemark.repository.format.sections import Inventory, InventoryTable, InventoryTablespace, SourceIdentity
 from tidemark.repository.inspect import Inspected, Inspector
 from tidemark.repository.keys.keyring import Keyring, KeySource
 from tidemark.repository.keys.keys import MasterKey, WrappingKey

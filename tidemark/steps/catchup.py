@@ -6,7 +6,8 @@ import logging
 import time
 
 from tidemark import mysql
-from tidemark.errors import DataFolderVoid
+from tidemark.errors import Damaged, DataFolderVoid
+from tidemark.holdings import differences, shortened
 from tidemark.progress import Guard, ProgressCallback, always, ignore
 from tidemark.results import CatchupResult, RestoreResult
 from tidemark.steps import bounds, bridges, restore, sources
@@ -65,6 +66,7 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
 
         server.start(progress)
         server.set_position(restored.position)
+        _compare(run, server, restored)
         caught = mysql.replicate_until(
             server,
             lambda: sources.find_again(run, server.position()),
@@ -101,3 +103,18 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
         bridge_warning=warning,
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _compare(run: Run, server: mysql.PrivateServer, restored: RestoreResult) -> None:
+    """What was restored must be what the backup's manifest says. Raises ``Damaged``."""
+    note = run.noted_inventory("restored")
+    if note is None or not server.flavour.reached(restored.position, server.position()):
+        return  # a backup without an inventory; or a step that comes again: the first one has compared
+    same = note.server_version == server.flavour.server_version
+    if lines := differences(note.inventory, server.inventory(), same_version=same):
+        raise Damaged(
+            f"{run.shard.name}: a server on backup {restored.backup} does not hold what its manifest says: "
+            f"{shortened(lines)}",
+            f"see whether an older one does: tidemark drill {run.shard.name} --backup N; to start anew: "
+            f"tidemark backup {run.shard.name} --first-backup clone",
+        )

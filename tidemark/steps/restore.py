@@ -21,7 +21,7 @@ from tidemark.progress import Guard, ProgressCallback, always, ignore, showing_r
 from tidemark.repository import Backup, History, RestoreOptions
 from tidemark.results import CatchupResult, RestoreResult, StopResult
 from tidemark.steps import bounds, chain_check, sources
-from tidemark.steps.run import Run, Seen
+from tidemark.steps.run import InventoryNote, Run, Seen
 from tidemark.steps.tools import RestoreTools, ServerTools
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,10 @@ def _from_backup(
     server = opened.servers.server(flavour, newest.variables)
     server.kill()  # a step that comes again may find the server of a later one
     had = None if run.data.exists() else disk.warm.take(run.shard.name, run.data)
-    needed = opened.backups.catalog.manifest(newest).needed_bytes
+    manifest = opened.backups.catalog.manifest(newest)
+    inventory, needed = manifest.body.inventory, manifest.needed_bytes
+    note = InventoryNote(server_version=newest.server_version, inventory=inventory) if inventory else None
+    run.note_inventory("restored", note)
     room = bounds.catchup_room(run.shard, needed)
     disk.check_room(run.data, needed, room, f"{run.shard.name}: backup {newest.number}")
     restored = opened.backups.restore(

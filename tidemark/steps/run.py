@@ -9,7 +9,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -17,6 +17,7 @@ from tidemark import files
 from tidemark.config import Settings, ShardSettings
 from tidemark.disk import scratch_error
 from tidemark.errors import RunError
+from tidemark.holdings import Inventory
 from tidemark.results import STEPS, StepResult
 from tidemark.shards import topology
 
@@ -43,6 +44,20 @@ class RunOnDisk(BaseModel):
     """What the operator or the fleet said about a first backup, over the configuration."""
     force: bool = False
     """Whether the operator wants a backup however young the newest one is."""
+
+
+class InventoryNote(BaseModel):
+    """What a server said that it holds, noted in the run's folder: too long for a result that goes through Redis."""
+
+    model_config = ConfigDict(frozen=True)
+
+    server_version: str
+    """Of the server that said so."""
+    inventory: Inventory
+
+
+Noted = Literal["restored", "stopped"]
+"""``restored``: what the restored backup's manifest says. ``stopped``: what the private server said at its stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +148,29 @@ class Run:
         except OSError as error:
             raise scratch_error(self.settings.node.scratch, error) from error
         return result
+
+    def note_inventory(self, which: Noted, note: InventoryNote | None) -> None:
+        """Keeps it for a later step; None when there is nothing to keep."""
+        path = self._inventory(which)
+        try:
+            if note is None:
+                path.unlink(missing_ok=True)
+            else:
+                files.write_atomically(path, note.model_dump_json().encode())
+        except OSError as error:
+            raise scratch_error(self.settings.node.scratch, error) from error
+
+    def noted_inventory(self, which: Noted) -> InventoryNote | None:
+        """What an earlier step has kept. Raises ``RunError`` when that cannot be read."""
+        try:
+            return InventoryNote.model_validate_json(self._inventory(which).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise RunError(f"run {self.id}: {self._inventory(which)} is damaged") from error
+
+    def _inventory(self, which: Noted) -> Path:
+        return self.folder / f"inventory-{which}.json"
 
     def forget(self, *kinds: type[StepResult]) -> None:
         """Makes steps undone, so that they are done again."""

@@ -9,7 +9,7 @@ from tidemark.errors import DataFolderVoid
 from tidemark.progress import Guard, ProgressCallback, always, ignore
 from tidemark.results import CatchupResult, RestoreResult, StopResult
 from tidemark.steps import bounds, catchup, restore
-from tidemark.steps.run import Run
+from tidemark.steps.run import InventoryNote, Run
 from tidemark.steps.tools import ServerTools
 
 
@@ -47,6 +47,9 @@ def _stop(run: Run, progress: ProgressCallback, guard: Guard) -> StopResult:
                 fail_on_error=run.shard.sql_fail_on_error,
             )
             position = server.position()
+            run.note_inventory(
+                "stopped", InventoryNote(server_version=flavour.server_version, inventory=server.inventory())
+            )
             server.stop(upgrade_safe=run.shard.upgrade_safe, progress=progress)
             if run.shard.restart_before_backup:
                 server.start(progress)

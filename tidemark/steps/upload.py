@@ -7,7 +7,8 @@ import time
 from datetime import UTC, datetime
 
 from tidemark import mysql
-from tidemark.errors import BackupConflict, TidemarkError
+from tidemark.errors import BackupConflict, RunError, TidemarkError
+from tidemark.holdings import Inventory, shortened
 from tidemark.maintenance import mirror
 from tidemark.page_inspector import PageInspector
 from tidemark.progress import Guard, ProgressCallback, always, ignore, showing_rate
@@ -75,7 +76,8 @@ def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Gu
             f"{run.shard.name}: another run has committed backup {newest.number if newest else '?'} meanwhile",
             "nothing is lost; the next cycle starts from that backup",
         )
-    selection = mysql.select_files(run.data, restored.flavour)
+    note = run.noted_inventory("stopped")
+    selection = _select(run, restored.flavour, note.inventory if note else None)
     facts = Facts(
         flavour=restored.flavour,
         server_version=caught.server_version,
@@ -85,6 +87,7 @@ def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Gu
         first_backup=restored.first_backup,
         started_at=restored.started_at or datetime.now(UTC),
         variables=restored.variables,
+        inventory=note.inventory if note else None,
     )
     new = NewBackup(
         facts,
@@ -105,6 +108,20 @@ def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Gu
     watch = bounds.DiskWatch(opened.disk, f"{run.shard.name}: the upload", guard, most=bounds.JOURNAL_ROOM)
     origin = FolderOrigin(run.data, selection.files, selection.directories)
     return backups.upload(origin, new, options, progress=progress, guard=watch)
+
+
+def _select(run: Run, flavour: str, inventory: Inventory | None) -> mysql.Selection:
+    """The files of the backup. Raises ``RunError`` when they do not hold all that the server said it has."""
+    if inventory is None:  # stopped by an earlier version of Tidemark
+        log.warning("%s: nothing was asked of the server before it was stopped; nothing is compared", run.shard.name)
+        return mysql.select_files(run.data, flavour)
+    selection = mysql.select_files(run.data, flavour, inventory.files)
+    if lines := mysql.uncovered(inventory, selection, flavour):
+        raise RunError(
+            f"{run.shard.name}: the server said that it has what its files do not hold: {shortened(lines)}",
+            "nothing was uploaded; please report it with the version of the server and the name that is missing",
+        )
+    return selection
 
 
 def _prune(run: Run, opened: UploadTools, living_runs: frozenset[str], guard: Guard) -> tuple[tuple[int, ...], str]:

@@ -137,6 +137,7 @@ def _backup_as_json(backup: Backup) -> dict[str, Any]:
         "bytes": backup.bytes,
         "stored_bytes": backup.stored_bytes,
         "restored_from": backup.restored_from,
+        "holds": backup.holds,
         "position": backup.position,
         "server": f"{backup.flavour} {backup.server_version}",
     }

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tidemark.errors import ServerError
+from tidemark.holdings import InventoryTablespace
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.layout import Layout
@@ -58,6 +60,11 @@ class Flavour(Protocol):
         ...
 
     # Files
+
+    def tablespaces(self, session: Session) -> list[InventoryTablespace]:
+        """Every tablespace of a running server, temporary ones left out, with its files. Raises ``ServerError`` for one
+        that is outside of the data folder."""
+        ...
 
     def check_can_open(self, server_version: str) -> None:
         """Raises ``ServerError`` when the installed server cannot open what a server of this version has written."""
@@ -124,6 +131,22 @@ class Flavour(Protocol):
     def read_binlog_command(self, login: Path, name: str) -> list[str]:
         """Prints the first event of a source's binary log; ``login`` is an option file. Raises ``ProgramMissing``."""
         ...
+
+
+def inside(path: str) -> str:
+    """A tablespace's file as a path relative to the data folder. Raises ``ServerError`` for one outside of it."""
+    if path.startswith(("/", "../")):
+        raise ServerError(
+            f"{path}: this tablespace is kept outside the data folder; a backup of the folder would miss it",
+            "move its tables on the primary: ALTER TABLE ... without DATA DIRECTORY, or into another TABLESPACE",
+        )
+    return path.removeprefix("./")
+
+
+def system_files(session: Session) -> InventoryTablespace:
+    """InnoDB's system tablespace: its files are called as ``innodb_data_file_path`` says."""
+    parts = session.value("SELECT @@GLOBAL.innodb_data_file_path").split(";")
+    return InventoryTablespace(name="innodb_system", files=tuple(part.partition(":")[0] for part in parts))
 
 
 def account_statements(user: str, password: str) -> Sequence[str]:

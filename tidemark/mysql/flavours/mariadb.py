@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing
+from tidemark.holdings import InventoryTablespace
 from tidemark.mysql.data_folder.start_command import start_command
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.flavours.base import ReplicaStatus
+from tidemark.mysql.flavours.base import ReplicaStatus, system_files
 from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.gtid import GtidPosition
 from tidemark.mysql.layout import Layout
@@ -54,6 +55,12 @@ class MariaDB:
 
     def count_missing(self, position: str, checkpoint: str) -> int:
         return GtidPosition.parse(position).count_missing(GtidPosition.parse(checkpoint))
+
+    def tablespaces(self, session: Session) -> list[InventoryTablespace]:
+        # The dictionary has every table that has a file of its own; the list of tablespaces only those that are open.
+        rows = session.rows("SELECT name FROM information_schema.innodb_sys_tables WHERE space <> 0")
+        names = [str(row["name"]) for row in rows]
+        return [system_files(session), *(InventoryTablespace(name=name, files=(f"{name}.ibd",)) for name in names)]
 
     def check_can_open(self, server_version: str) -> None:
         check_can_open("MariaDB", mariadb_needs, self.server_version, server_version)

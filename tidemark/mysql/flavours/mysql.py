@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tidemark.errors import ProgramMissing, ServerError
+from tidemark.holdings import InventoryTablespace
 from tidemark.mysql.data_folder.start_command import start_command
 from tidemark.mysql.endpoint import Endpoint
-from tidemark.mysql.flavours.base import ReplicaStatus
+from tidemark.mysql.flavours.base import ReplicaStatus, inside, system_files
 from tidemark.mysql.flavours.programs import Programs
 from tidemark.mysql.gtid import GtidSet
 from tidemark.mysql.layout import Layout
@@ -52,6 +53,14 @@ class MySQL:
 
     def count_missing(self, position: str, checkpoint: str) -> int:
         return len(GtidSet.parse(checkpoint) - GtidSet.parse(position))
+
+    def tablespaces(self, session: Session) -> list[InventoryTablespace]:
+        rows = session.rows(
+            "SELECT tablespace_name AS name, file_name AS file FROM information_schema.files "
+            "WHERE engine = 'InnoDB' AND file_type IN ('TABLESPACE', 'UNDO LOG') AND tablespace_name <> 'innodb_system'"
+        )
+        found = [InventoryTablespace(name=str(row["name"]), files=(inside(str(row["file"])),)) for row in rows]
+        return [system_files(session), *found]
 
     def check_can_open(self, server_version: str) -> None:
         check_can_open("MySQL", mysql_needs, self.server_version, server_version)

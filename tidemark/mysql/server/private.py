@@ -24,12 +24,14 @@ from tidemark.errors import (
     StopFailed,
     TidemarkError,
 )
+from tidemark.holdings import Inventory
 from tidemark.mysql import process
 from tidemark.mysql.flavours.base import Flavour, account_statements
 from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import SHARED_OPTIONS, ServerOptions, new_server_id, option_file, write_private
 from tidemark.mysql.server import state
 from tidemark.mysql.server.error_log import ErrorLog
+from tidemark.mysql.server.inventory import take_inventory
 from tidemark.mysql.server.state import ServerRecord
 from tidemark.mysql.session import LOST, Session
 from tidemark.progress import Progress, ProgressCallback
@@ -207,6 +209,10 @@ class PrivateServer:
         """Sees to it that the server stands at this position; one that has already replicated further is left alone.
         Raises ``ServerError`` when that cannot be."""
         self.flavour.set_position(self.session(), position)
+
+    def inventory(self) -> Inventory:
+        """All that the running server says it holds."""
+        return take_inventory(self.session(), self.flavour)
 
     # Statements
 

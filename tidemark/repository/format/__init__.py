@@ -8,5 +8,4 @@
     manifest   the object that makes a backup
     names      the names of a shard's objects
     sealing    frames: compressed and encrypted
-    sections   optional sections of a manifest: the inventory, what identifies the source
 """

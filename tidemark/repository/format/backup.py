@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from tidemark.repository.format.sections import Count, Inventory, SourceIdentity
+from tidemark.holdings import Count, Inventory, SourceIdentity
 
 Number = Annotated[int, Field(ge=1, lt=10**12)]
 
@@ -92,5 +92,7 @@ class Backup:
     """What made the backup's content: ``physical``, the files of a data folder."""
     source: SourceIdentity | None = None
     """Which history the checkpoint is a point of; None in a backup that does not say."""
+    holds: dict[str, Count] = field(default_factory=dict)
+    """How many schemas, tables and other things the server said it has; empty in a backup that does not say."""
     digest: str = ""
     """The digest of this manifest, which the next one names: 64 hex digits."""

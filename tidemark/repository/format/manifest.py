@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tidemark.errors import Damaged, NewerFormat
+from tidemark.holdings import Count, Inventory
 from tidemark.repository.format.backup import PHYSICAL, Backup
 from tidemark.repository.format.block_map import MAX_SEGMENT_BLOCKS, FrameRef
 from tidemark.repository.format.names import PackName, ShardNames, is_run_id
@@ -28,7 +29,6 @@ from tidemark.repository.format.sealing import (
     seal,
     unseal,
 )
-from tidemark.repository.format.sections import Count, Inventory
 from tidemark.repository.keys.keys import DataKey
 
 MAGIC = b"TIDEMARK"

@@ -78,6 +78,7 @@ def commit(catalog: Catalog, new: NewBackup, stored: Stored, block_size: int, gu
         block_size=block_size,
         engine=facts.engine,
         source=facts.source,
+        holds=facts.inventory.totals if facts.inventory else {},
     )
     content = codec.encode(backup, sealed, raw)
     complete = codec.decode(number, content).backup  # never commit what a reader would refuse

@@ -129,3 +129,33 @@ def test_a_socket_is_left_out_and_a_pipe_is_refused(tmp_path: Path, monkeypatch:
     os.mkfifo(tmp_path / "p")
     with pytest.raises(ServerError, match="neither a file nor a folder"):
         select_files(tmp_path, "mysql")
+
+
+@pytest.mark.parametrize("flavour", ["mysql", "mariadb"])
+@pytest.mark.parametrize("schema", ["ibtmp", "ibtmp1", "ib_buffer_pool", "mysqld", "undo_001", "tc", "binlog", "shop"])
+def test_no_schema_is_left_out_whatever_it_is_called(tmp_path: Path, flavour: str, schema: str) -> None:
+    fill(tmp_path, f"{schema}/t.ibd", f"{schema}/auto.cnf", f"{schema}/relay-bin.frm")
+    selection = select_files(tmp_path, flavour)
+    assert selection.directories == (schema,)
+    assert len(selection.files) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["relay-bin-archive.ibd", "a-relay-bin.ibd", "binlog.ibd", "x-bin.000001.ibd", "un.ibu"]
+)
+def test_no_tablespace_that_a_user_has_named_is_left_out(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, name)
+    assert select_files(tmp_path, "mysql").files == (name,)
+
+
+@pytest.mark.parametrize("flavour", ["mysql", "mariadb"])
+def test_a_file_that_the_server_names_as_its_own_is_in_whatever_it_is_called(tmp_path: Path, flavour: str) -> None:
+    fill(tmp_path, "data.log", "other.log")
+    assert select_files(tmp_path, flavour, frozenset({"data.log"})).files == ("data.log",)
+
+
+@pytest.mark.parametrize("folder", ["#innodb_temp", "#clone", "#tmp"])
+def test_a_folder_that_is_made_anew_at_each_start_is_left_out_with_all_in_it(tmp_path: Path, folder: str) -> None:
+    fill(tmp_path, f"{folder}/deep/file", "ibdata1")
+    assert select_files(tmp_path, "mysql") == select_files(tmp_path, "mariadb")
+    assert select_files(tmp_path, "mysql").directories == ()

@@ -1,0 +1,45 @@
+"""What a private server says that it holds: asked before it is stopped, and again of what was restored."""
+
+from __future__ import annotations
+
+from tidemark.holdings import OWN_SCHEMAS, Inventory, InventoryTable
+from tidemark.mysql.flavours.base import Flavour
+from tidemark.mysql.session import Session
+
+_IN_MEMORY = ("information_schema", "performance_schema")
+"""Schemas without a file."""
+# What servers bring along themselves is not counted: it tells nobody anything, and a newer server brings more.
+_COUNTS = {
+    "accounts": "SELECT COUNT(*) FROM mysql.user WHERE User <> SUBSTRING_INDEX(CURRENT_USER(), '@', 1)",
+    "routines": "SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema NOT IN ('mysql', 'sys')",
+    "events": "SELECT COUNT(*) FROM information_schema.events WHERE event_schema NOT IN ('mysql', 'sys')",
+    "triggers": "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema NOT IN ('mysql', 'sys')",
+}
+
+
+def take_inventory(session: Session, flavour: Flavour) -> Inventory:
+    """Asks a running server for all that it holds. The private account of the session is not counted."""
+    schemas = [str(row["name"]) for row in session.rows("SELECT schema_name AS name FROM information_schema.schemata")]
+    rows = session.rows(
+        "SELECT table_schema AS home, table_name AS name, table_type AS type, engine AS engine, row_format AS format "
+        "FROM information_schema.tables WHERE table_schema NOT IN ('information_schema', 'performance_schema')"
+    )
+    tables = [
+        InventoryTable(
+            schema_name=str(row["home"]),
+            name=str(row["name"]),
+            engine=str(row["engine"] or ""),
+            row_format=str(row["format"] or ""),
+        )
+        for row in rows
+        if "VIEW" not in str(row["type"]) and str(row["type"]) != "TEMPORARY"
+    ]
+    counts = {name: int(session.value(question)) for name, question in _COUNTS.items()}
+    counts["views"] = sum("VIEW" in str(row["type"]) and row["home"] not in OWN_SCHEMAS for row in rows)
+    return Inventory(
+        schemas=tuple(sorted(name for name in schemas if name not in _IN_MEMORY)),
+        tables=tuple(sorted(tables, key=lambda table: (table.schema_name, table.name))),
+        # After the tables: MariaDB knows a tablespace fully only once its table has been opened.
+        tablespaces=tuple(sorted(flavour.tablespaces(session), key=lambda tablespace: tablespace.name)),
+        counts=counts,
+    )
