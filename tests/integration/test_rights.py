@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 FLAVOURS: tuple[Flavour, ...] = ("mysql", "mariadb")
 NEEDED = {
-    "mysql": "REPLICATION SLAVE, BACKUP_ADMIN",
+    "mysql": "REPLICATION SLAVE, REPLICATION CLIENT, BACKUP_ADMIN",
     "mariadb": "REPLICATION SLAVE, BINLOG MONITOR, SELECT, RELOAD, LOCK TABLES, SHOW VIEW, EVENT, TRIGGER",
 }
 
@@ -101,7 +101,7 @@ def test_an_account_that_may_do_everything_lacks_nothing_and_is_warned_of(primar
 
 def test_rights_that_come_by_a_role_count(primary: Primary, tmp_path: Path) -> None:
     primary.execute("CREATE ROLE backup_role")
-    every_run = "REPLICATION SLAVE" if primary.flavour == "mysql" else "REPLICATION SLAVE, BINLOG MONITOR"
+    every_run = f"REPLICATION SLAVE, {'REPLICATION CLIENT' if primary.flavour == 'mysql' else 'BINLOG MONITOR'}"
     primary.execute(f"GRANT {every_run} ON *.* TO backup_role")
     password = account(primary, "actor", "GRANT backup_role TO {user}")
     status, line, _ = check(primary, tmp_path, "actor", password, first_backup="refuse")

@@ -22,5 +22,11 @@ class Endpoint:
     tls_ca: Path | None = None
     """The authority's certificates, PEM; for ``verify``."""
 
+    @property
+    def tcp_host(self) -> str:
+        """The host as client libraries are told it. To them ``localhost``, in exactly these letters, is no host but
+        the socket of whatever server happens to listen there, whichever port was asked for."""
+        return "LOCALHOST" if self.host == "localhost" else self.host
+
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

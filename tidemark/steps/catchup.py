@@ -59,6 +59,8 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
         found = sources.wait(run, progress, guard)
         with mysql.connect(found.endpoint, flavour=restored.flavour) as source:
             source.check_fit()
+            for warning in source.warnings():
+                log.warning("%s: %s", run.shard.name, warning)
             source.check_follows(restored.position, restored.position_at)
             checkpoint = source.position()
             bridge = mysql.measure_bridge(source, restored.position, flavour, server.layout)

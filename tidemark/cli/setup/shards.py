@@ -37,6 +37,8 @@ class Line:
     """Why no source can serve a backup; empty when one can, None when nobody was asked."""
     too_much: tuple[str, ...] = ()
     """What the account may do and Tidemark does not need: a warning."""
+    warnings: tuple[str, ...] = ()
+    """What may make copies of it differ."""
     revoke: str = ""
     """The statement that takes it away."""
 
@@ -88,6 +90,7 @@ def _ask(line: Line, shard: ShardSettings, path: Path) -> Line:
                 source=str(Address(found.host, found.port)),
                 version=source.version,
                 problem="",
+                warnings=source.warnings(),
                 too_much=rights.too_much,
                 revoke=rights.revoke,
             )
@@ -105,6 +108,8 @@ def _print(lines: list[Line], check: bool) -> None:
         ],
     )
     for line in lines:
+        for warning in line.warnings:
+            console.print(f"{line.name}: {warning}", style="yellow", markup=False, soft_wrap=True)
         if line.too_much:
             console.print(
                 f"{line.name}: the account {line.user} may do more than it needs: {'; '.join(line.too_much)}",

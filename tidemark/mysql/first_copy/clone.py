@@ -68,7 +68,7 @@ def _clone(server: PrivateServer, endpoint: Endpoint, encrypted: bool, progress:
     session = server.session()
     if not session.rows("SELECT 1 FROM information_schema.plugins WHERE plugin_name = 'clone'"):
         session.run("INSTALL PLUGIN clone SONAME 'mysql_clone.so'")
-    session.run("SET GLOBAL clone_valid_donor_list = %s", f"{endpoint.host}:{endpoint.port}")
+    session.run("SET GLOBAL clone_valid_donor_list = %s", f"{endpoint.tcp_host}:{endpoint.port}")
     if endpoint.tls == "verify" and endpoint.tls_ca:
         session.run("SET GLOBAL clone_ssl_ca = %s", str(endpoint.tls_ca))
     job = _CloneJob(server, endpoint, encrypted)
@@ -103,7 +103,7 @@ class _CloneJob(threading.Thread):
                     f"CLONE INSTANCE FROM %s@%s:{self._endpoint.port} IDENTIFIED BY %s "
                     f"REQUIRE {'SSL' if self._encrypted else 'NO SSL'}",
                     self._endpoint.user,
-                    self._endpoint.host,
+                    self._endpoint.tcp_host,
                     self._endpoint.password,
                 )
         except TidemarkError as error:

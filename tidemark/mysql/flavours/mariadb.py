@@ -138,7 +138,7 @@ class MariaDB:
             "CHANGE MASTER TO MASTER_HOST = %s, MASTER_PORT = %s, MASTER_USER = %s, MASTER_PASSWORD = %s, "
             "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 2, MASTER_HEARTBEAT_PERIOD = 2, MASTER_SSL = %s, "
             "MASTER_SSL_VERIFY_SERVER_CERT = %s, MASTER_SSL_CA = %s",
-            endpoint.host,
+            endpoint.tcp_host,
             endpoint.port,
             endpoint.user,
             endpoint.password,

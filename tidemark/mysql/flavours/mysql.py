@@ -156,7 +156,7 @@ class MySQL:
             "CHANGE REPLICATION SOURCE TO SOURCE_HOST = %s, SOURCE_PORT = %s, SOURCE_AUTO_POSITION = 1, "
             "SOURCE_CONNECT_RETRY = 2, SOURCE_RETRY_COUNT = 1000000, SOURCE_HEARTBEAT_PERIOD = 2, SOURCE_SSL = %s, "
             "SOURCE_SSL_VERIFY_SERVER_CERT = %s, SOURCE_SSL_CA = %s, GET_SOURCE_PUBLIC_KEY = %s",
-            endpoint.host,
+            endpoint.tcp_host,
             endpoint.port,
             int(encrypted),
             int(verify),

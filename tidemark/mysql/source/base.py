@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -18,6 +18,15 @@ _BUILT_IN = "(built-in)"
 """How a server shows a file's name that was never set; it would not take that itself."""
 
 
+_NO_FILTERS = frozenset({"replicate_annotate_row_events"})
+"""Variables that are called like filters, and are none."""
+
+
+def row_filters(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The filters in a row of ``SHOW REPLICA STATUS``."""
+    return tuple(f"{name} = {value}" for name, value in row.items() if name.startswith("Replicate_") and value)
+
+
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """One server that a source itself replicates from."""
@@ -30,6 +39,8 @@ class Upstream:
     """Seconds behind that server, as the source estimates; None when it cannot tell."""
     error: str
     """What stopped it, or keeps it from connecting."""
+    filters: tuple[str, ...] = ()
+    """What the source leaves out, or changes, of that server's transactions, as ``Replicate_Ignore_Table = d.t``."""
 
 
 class Source(ABC):
@@ -56,6 +67,40 @@ class Source(ABC):
     @abstractmethod
     def check_fit(self) -> None:
         """Raises ``SourceUnfit`` for a source that cannot be replicated from, ``SourceDenied`` for a missing right."""
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and may still make a copy differ, one line each; none when all is well."""
+        if self._binlog_format() == "MIXED":
+            return (
+                f"{self.endpoint} logs some statements as text (binlog_format = MIXED): they are run again on the "
+                "private server, and may give other values there; set binlog_format = ROW on it",
+            )
+        return ()
+
+    def check_logs_rows(self) -> None:
+        """Raises ``SourceUnfit`` for a source that logs statements as text: to run one again may give other values."""
+        if self._binlog_format() == "STATEMENT":
+            raise SourceUnfit(
+                f"{self.endpoint} logs statements as text (binlog_format = STATEMENT): to run them again on another "
+                "server may give other values",
+                "SET GLOBAL binlog_format = ROW on it and in its configuration, and let all sessions connect anew",
+            )
+
+    def _binlog_format(self) -> str:
+        rows = self.session.rows("SHOW GLOBAL VARIABLES LIKE 'binlog_format'")
+        return str(rows[0]["Value"]).upper() if rows else "ROW"  # a server without the variable knows nothing else
+
+    def server_filters(self) -> tuple[str, ...]:
+        """Filters and tolerated errors that hold for whatever this server replicates, as ``name = value``."""
+        rows = self.session.rows(
+            "SHOW GLOBAL VARIABLES WHERE Variable_name LIKE 'replicate\\_%' "
+            "OR Variable_name IN ('slave_skip_errors', 'replica_skip_errors')"
+        )
+        return tuple(
+            f"{row['Variable_name']} = {row['Value']}"
+            for row in rows
+            if row["Variable_name"] not in _NO_FILTERS and str(row["Value"]).upper() not in {"", "OFF", "REPLICATE"}
+        )
 
     def check_follows(self, position: str, since: datetime | None = None) -> None:
         """Whether a backup at this position can catch up here. Raises ``ErrantTransactions`` when it holds what this

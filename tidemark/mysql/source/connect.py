@@ -63,7 +63,7 @@ def open_session(endpoint: Endpoint, *, answer_timeout: int = ANSWER_TIMEOUT) ->
     return Session(
         lambda number, message: translate(endpoint, number, message),
         secrets=(endpoint.password,),
-        host=endpoint.host,
+        host=endpoint.tcp_host,
         port=endpoint.port,
         user=endpoint.user,
         password=endpoint.password,

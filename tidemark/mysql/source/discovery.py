@@ -79,6 +79,8 @@ def _look(source: Source, max_lag: float) -> Replica:
             f"{source.endpoint} replicates from nobody",
             'if it has become the primary, take it out of replica_hosts, or set source = "primary"',
         )
+    if found := source.server_filters():
+        raise _filtered(source.endpoint, "", found)
     for upstream in upstreams:
         where = f"{upstream.host}:{upstream.port}"
         if not upstream.running:
@@ -87,6 +89,8 @@ def _look(source: Source, max_lag: float) -> Replica:
                 + (f": {upstream.error}" if upstream.error else ""),
                 "START REPLICA there once its error is mended",
             )
+        if upstream.filters:
+            raise _filtered(source.endpoint, f" from {where}", upstream.filters)
         if upstream.behind is None or upstream.behind > max_lag:
             seen = "an unknown time" if upstream.behind is None else f"{upstream.behind:.0f} s"
             raise SourceUnfit(
@@ -100,6 +104,14 @@ def _look(source: Source, max_lag: float) -> Replica:
             f"start it with {name} = ON",
         )
     return Replica(source.endpoint, max(upstream.behind or 0.0 for upstream in upstreams))
+
+
+def _filtered(endpoint: Endpoint, origin: str, filters: tuple[str, ...]) -> SourceUnfit:
+    return SourceUnfit(
+        f"{endpoint} does not apply all that it replicates{origin}: {'; '.join(filters)}",
+        "use a replica without it, or the primary; to take the filter away does not bring back what is missing: such a "
+        "replica has to be made anew",
+    )
 
 
 def _ask_all(

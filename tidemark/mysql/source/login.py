@@ -16,7 +16,7 @@ def source_login(layout: Layout, endpoint: Endpoint, encryption: Mapping[str, st
     """An option file with the account, for as long as the block runs. ``encryption`` is in the flavour's own words."""
     path = layout.server / "source.cnf"
     values: dict[str, str | None] = {
-        "host": endpoint.host,
+        "host": endpoint.tcp_host,
         "port": str(endpoint.port),
         "user": endpoint.user,
         "password": endpoint.password,

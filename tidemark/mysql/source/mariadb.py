@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceUnfit
 from tidemark.mysql.gtid import GtidPosition, parse_gtids
-from tidemark.mysql.source.base import Source, Upstream
+from tidemark.mysql.source.base import Source, Upstream, row_filters
 from tidemark.mysql.versions import Version
 
 
@@ -48,6 +48,7 @@ class MariaDBSource(Source):
         self.check_version()
         if not int(self.session.value("SELECT @@GLOBAL.log_bin") or 0):
             raise SourceUnfit(f"{self.endpoint} keeps no binary log (log_bin is OFF)", "start it with log_bin")
+        self.check_logs_rows()
         self.check_rights(["REPLICATION SLAVE", "BINLOG MONITOR"])
         self.check_no_binlog_filter(self.session.rows("SHOW MASTER STATUS"))
 
@@ -96,6 +97,7 @@ class MariaDBSource(Source):
                 running=row["Slave_IO_Running"] == "Yes" and row["Slave_SQL_Running"] == "Yes",
                 behind=None if row["Seconds_Behind_Master"] is None else float(row["Seconds_Behind_Master"]),
                 error=str(row["Last_SQL_Error"] or row["Last_IO_Error"] or ""),
+                filters=row_filters(row),
             )
             for row in self.session.rows("SHOW ALL SLAVES STATUS")
         ]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tidemark.errors import BinlogsPurged, ErrantTransactions, SourceError, SourceUnfit
 from tidemark.mysql.gtid import GtidSet
-from tidemark.mysql.source.base import Source, Upstream
+from tidemark.mysql.source.base import Source, Upstream, row_filters
 from tidemark.mysql.versions import Version, parse_version
 
 
@@ -48,10 +48,10 @@ class MySQLSource(Source):
                 f"{self.endpoint} does not number its transactions (gtid_mode is {settings['gtid_mode']})",
                 "set enforce_gtid_consistency = ON and gtid_mode = ON there",
             )
-        self.check_rights(["REPLICATION SLAVE"])
-        if "REPLICATION CLIENT" in self.rights():
-            modern = parse_version(self.version) >= (8, 2, 0)
-            self.check_no_binlog_filter(self.session.rows("SHOW BINARY LOG STATUS" if modern else "SHOW MASTER STATUS"))
+        self.check_logs_rows()
+        self.check_rights(["REPLICATION SLAVE", "REPLICATION CLIENT"])  # the second one to see filters
+        modern = parse_version(self.version) >= (8, 2, 0)
+        self.check_no_binlog_filter(self.session.rows("SHOW BINARY LOG STATUS" if modern else "SHOW MASTER STATUS"))
 
     def check_not_errant(self, position: str, whose: str) -> None:
         errant = GtidSet.parse(position) - GtidSet.parse(self.position())
@@ -96,6 +96,7 @@ class MySQLSource(Source):
                 running=row["Replica_IO_Running"] == "Yes" and row["Replica_SQL_Running"] == "Yes",
                 behind=None if row["Seconds_Behind_Source"] is None else float(row["Seconds_Behind_Source"]),
                 error=str(row["Last_SQL_Error"] or row["Last_IO_Error"] or ""),
+                filters=row_filters(row),
             )
             for row in self.session.rows("SHOW REPLICA STATUS")
         ]

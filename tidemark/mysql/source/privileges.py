@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from tidemark.mysql.source.base import Source
 
 EVERY_RUN = {
-    "mysql": ("REPLICATION SLAVE",),
+    "mysql": ("REPLICATION SLAVE", "REPLICATION CLIENT"),
     "mariadb": ("REPLICATION SLAVE", "BINLOG MONITOR"),
 }
-"""What the catch-up needs, by flavour."""
+"""What the catch-up needs, by flavour; on MySQL the second one to see whether schemas are left out of the log."""
 FIRST_COPY = {
     "mysql": ("BACKUP_ADMIN",),
     "mariadb": ("SELECT", "RELOAD", "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER"),
 }
 """What ``first_backup = "clone"`` needs besides."""
-OF_USE = {
-    "mysql": ("REPLICATION CLIENT",),
-    "mariadb": ("SLAVE MONITOR", "REPLICATION CLIENT"),
-}
-"""What a run makes use of when it is there: to see binary log filters, and how far behind a replica is."""
+OF_REPLICA = {"mysql": (), "mariadb": ("SLAVE MONITOR",)}
+"""What is needed to see how far behind a replica is, and what it leaves out."""
+OF_USE = {"mysql": (), "mariadb": ("SLAVE MONITOR", "REPLICATION CLIENT")}
+"""What an account may have besides."""
 OTHER_ENGINES = {"mysql": ("SELECT", "LOCK TABLES", "TRIGGER"), "mariadb": ()}
 """What a first copy needs for tables that are not InnoDB."""
 _EVERYTHING = frozenset({"ALL PRIVILEGES", "ALL"})
@@ -76,7 +75,7 @@ def judge(grants: Iterable[str], flavour: str, account: str, *, first_copy: bool
     if first_copy:
         needed += FIRST_COPY[flavour]
     if replica:
-        needed += OF_USE[flavour][:1]
+        needed += OF_REPLICA[flavour]
     allowed = {*needed, *OF_USE[flavour], *(OTHER_ENGINES[flavour] if first_copy else ()), "USAGE"}
     missing = () if everything else tuple(right for right in needed if right not in held)
     above = sorted(right for right in held - allowed)
