@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # The tests of a file share servers, so a file stays in one process. Those that take longest begin first.
 PARALLEL := --dist loadfile --no-loadscope-reorder
 
+# Tests start hundreds of processes, and each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check coverage test-faults soak lint map format types unit contract integration acceptance bench setup \
 	system clean

@@ -52,3 +52,16 @@ def showing_rate(rate: int | None, key: str, progress: ProgressCallback) -> Prog
         progress(dataclasses.replace(moment, detail=f"{moment.detail}, {said}" if moment.detail else said))
 
     return tell
+
+
+def span(seconds: float) -> str:
+    """``93784`` as ``1 d 2 h``: the largest unit, and what is left in the next one."""
+    left = int(seconds)
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    place = next((place for place, (_, length) in enumerate(units) if left >= length), len(units) - 1)
+    parts: list[str] = []
+    for unit, length in units[place : place + 2]:
+        if left >= length or not parts:
+            parts.append(f"{left // length} {unit}")
+        left %= length
+    return " ".join(parts)

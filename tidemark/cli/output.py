@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidemark.errors import TidemarkError
-from tidemark.fleet.health import span as span
+from tidemark.progress import span as span
 
 console = Console(stderr=True, highlight=False)
 """For progress, notes and errors."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tidemark.config import Settings
 from tidemark.fleet.metrics import ShardView
+from tidemark.progress import span
 
 Kind = Literal["no-backup", "age", "proven-age", "failed", "damaged", "mirror"]
 
@@ -124,19 +125,6 @@ def _leading_there(view: ShardView) -> list[Trouble]:
         if mirror.error
     ]
     return found
-
-
-def span(seconds: float) -> str:
-    """``93784`` as ``1 d 2 h``: the largest unit, and what is left in the next one."""
-    left = int(seconds)
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    place = next((place for place, (_, length) in enumerate(units) if left >= length), len(units) - 1)
-    parts: list[str] = []
-    for unit, length in units[place : place + 2]:
-        if left >= length or not parts:
-            parts.append(f"{left // length} {unit}")
-        left %= length
-    return " ".join(parts)
 
 
 def _limit(limit: timedelta) -> str:

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from tidemark.cli.output import size
+from tidemark.cli.output import size, span
 from tidemark.fleet import health
 from tidemark.fleet.health import Thresholds
 from tidemark.fleet.metrics import ShardView, StepProgress
@@ -103,7 +103,7 @@ def _columns(views: Sequence[ShardView], limits: Thresholds | None, now: datetim
 
 def brief(seconds: float) -> str:
     """``93784`` as ``1d 2h``."""
-    return re.sub(r"(\d+) (d|h|m|s)(in)?", r"\1\2", health.span(seconds))
+    return re.sub(r"(\d+) (d|h|m|s)(in)?", r"\1\2", span(seconds))
 
 
 def short_position(position: str) -> str:
