@@ -82,7 +82,8 @@ class RestoreResult(StepResult):
     fetched_bytes: int = 0
     """Bytes that came from the repository."""
     kept: int | None = None
-    """The number of the backup whose data folder this node had kept, and that the restore went on from."""
+    """The number of the backup whose data folder this node had kept, and that the restore went on from: such a run
+    proves nothing about the store."""
     throttled_seconds: float = 0.0
     """Seconds for which ``[node] restore_rate`` made the threads wait, all of them together."""
 

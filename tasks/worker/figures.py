@@ -39,11 +39,11 @@ def of(run: steps.Run, result: StepResult) -> dict[str, int | float | None]:
 
 
 def proven(run: steps.Run, result: StepResult) -> ProvenBackup | None:
-    """The backup that this catch-up has shown to restore, start and replicate."""
+    """The backup that this catch-up has shown to come from the store, to start and to replicate."""
     if not isinstance(result, steps.CatchupResult):
         return None
     restored = run.recall(steps.RestoreResult)
-    if restored is None or restored.backup is None:
+    if restored is None or restored.backup is None or restored.kept is not None:
         return None
     return ProvenBackup(number=restored.backup, proven_at=datetime.now(UTC), finished_at=restored.backup_finished_at)
 

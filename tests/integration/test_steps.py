@@ -265,3 +265,59 @@ def test_a_kept_folder_spares_the_next_restore_and_is_not_trusted(
     assert 0 < second.fetched_bytes < second.bytes / 4, "the spoilt block, and maps"
     primary.execute("DELETE FROM ledger.entry_1 WHERE reference = 'kept' ORDER BY id DESC LIMIT 1")
     assert restored_equals(primary, project, tmp_path)
+
+
+def back_up(project: Project) -> steps.UploadResult:
+    return steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=print))
+
+
+def test_a_pack_that_the_store_has_lost_behind_a_kept_folder_is_stored_again_and_told(
+    primary: Primary, project: Project, tmp_path: Path
+) -> None:
+    project.set("node", keep=True)
+    back_up(project)
+    back_up(project)
+    packs = sorted((project.repository / SHARD / "packs").rglob("0*"), key=lambda path: path.stat().st_size)
+    packs[-1].unlink()
+
+    third = back_up(project)
+
+    assert "1 of its packs are gone from the repository" in third.damaged[2]
+    assert packs[-1].name in third.damaged[2]
+    assert restored_equals(primary, project, tmp_path)
+    assert back_up(project).damaged == {}
+
+
+def test_a_run_on_a_kept_folder_proves_nothing_until_a_proof_is_due(project: Project) -> None:
+    project.set("node", keep=True)
+    for _ in range(3):
+        back_up(project)
+    listed = project.json("backups", SHARD)
+    assert [(backup["kept"], backup["proven"]) for backup in listed] == [(2, False)]
+    project.set("node", keep=True, prove_every="0s")
+
+    results: list[StepResult] = []
+    steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=results.append))
+
+    restored = next(result for result in results if isinstance(result, steps.RestoreResult))
+    assert restored.kept is None
+    assert restored.fetched_bytes > 1_000_000
+    assert [backup["proven"] for backup in project.json("backups", SHARD)] == [True, False]
+    assert (project.scratch / "kept" / SHARD).is_dir()
+
+
+def test_a_restore_that_was_killed_on_a_kept_folder_still_knows_that(project: Project) -> None:
+    project.set("node", keep=True)
+    back_up(project)
+    run = new_run(project)
+
+    def die(progress: Progress) -> None:
+        if run.data.exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        steps.restore.run(run, progress=die)
+
+    assert steps.restore.run(run).kept == 1
+    assert steps.restore.again(run).kept == 1
+    steps.cleanup.run(run.folder)

@@ -82,7 +82,7 @@ def upload(shard: ShardRepository, folder: Path, **changes: Any) -> Backup:
     directories = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir())
     run_id = changes.pop("run_id", None) or next_run()
     new: dict[str, Any] = {"parent": shard.catalog.newest(), "journal": folder.parent / f"{run_id}.journal"}
-    new |= {name: changes.pop(name) for name in ("parent", "journal", "base", "unreadable") if name in changes}
+    new |= {name: changes.pop(name) for name in ("parent", "journal", "base", "lost", "unreadable") if name in changes}
     told = {name: changes.pop(name) for name in ("progress", "guard") if name in changes}
     given = changes.pop("facts", None) or facts()
     options: dict[str, Any] = {"pack_size": 8192, "geometry": SMALL}

@@ -17,8 +17,8 @@ class AlertSettings(Section):
     max_age: Duration | None = Field(None, gt=timedelta(0))
     """How old a shard's newest backup may be; without it, twice ``cycle.every``: one run may fail."""
     max_proven_age: Duration | None = Field(None, gt=timedelta(0))
-    """How old the newest backup may be that a later run has restored and started; without it, ``max_age`` and a cycle
-    more, for it takes the next run to prove one."""
+    """How old the newest backup may be that a later run has fetched and started; without it, ``max_age`` and a cycle
+    more, for it takes the next run to prove one; with ``[node] keep`` ``prove_every`` more."""
     webhook_url_file: ConfigPath | None = None
     """A file of mode 0600 that holds the address to POST to when a run fails, a shard is over its age, and when that is
     over: such addresses are secrets. Without it nobody is told."""

@@ -30,6 +30,9 @@ class NodeSettings(Section):
     fetches only what has changed. Every block is checked all the same. When several shards wait, the node begins with
     one that it has kept, unless another is staler by more than a quarter of a cycle. Kept folders go, the oldest first,
     as soon as a run needs their room, and all of them when this is false again."""
+    prove_every: Duration = timedelta(days=7)
+    """With ``keep``: how long a shard may go on from kept folders alone. A run that does proves nothing about what the
+    repository has; once the last proof is older than this, a run fetches everything and proves the newest backup."""
     start_timeout: Duration = timedelta(minutes=5)
     """How long a private server that starts may do nothing: neither read nor write nor compute."""
     stop_timeout: Duration = timedelta(hours=1)

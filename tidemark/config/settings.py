@@ -91,7 +91,8 @@ class Settings(Section):
     @property
     def max_proven_age(self) -> timedelta:
         """How old a shard's newest proven backup may be."""
-        return self.alert.max_proven_age or self.max_age + self.cycle.every
+        between = self.node.prove_every if self.node.keep else timedelta(0)
+        return self.alert.max_proven_age or self.max_age + self.cycle.every + between
 
     @property
     def repositories(self) -> tuple[RepositorySettings, ...]:

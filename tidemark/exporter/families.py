@@ -57,7 +57,7 @@ FAMILIES: dict[str, Family] = {
                 "proven_backup_age_seconds",
                 "gauge",
                 SHARD,
-                "Seconds since the newest backup was finished that a later run has restored and replicated past.",
+                "Seconds since the newest backup was finished that a later run has fetched, started and gone on from.",
             ),
             ("backup_number", "gauge", SHARD, "The number of the newest complete backup."),
             ("backup_size_bytes", "gauge", SHARD, "Bytes of database files that the newest backup holds."),

@@ -37,7 +37,7 @@ class NewestBackup(_Value):
 
 
 class ProvenBackup(_Value):
-    """The newest backup that a later run has restored and started."""
+    """The newest backup that a later run has fetched and started."""
 
     number: int
     proven_at: datetime

@@ -21,6 +21,7 @@ from tidemark.repository.catalog import Catalog, History
 from tidemark.repository.format.backup import Backup, Facts
 from tidemark.repository.format.geometry import Geometry
 from tidemark.repository.format.manifest import Manifest
+from tidemark.repository.format.names import PackName
 from tidemark.repository.inspect import Inspected, Inspector
 from tidemark.repository.keys.keyring import Keyring, KeySource
 from tidemark.repository.keys.keys import MasterKey, WrappingKey
@@ -60,6 +61,7 @@ __all__ = [
     "Mirrored",
     "NewBackup",
     "Origin",
+    "PackName",
     "PrunePlan",
     "Pruned",
     "RateLimit",

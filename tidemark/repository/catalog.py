@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tidemark.errors import BackupMissing, Damaged, ObjectMissing
 from tidemark.repository.format.backup import Backup
-from tidemark.repository.format.manifest import HEAD_READ, Manifest
+from tidemark.repository.format.manifest import HEAD_READ, Manifest, PackUse
 from tidemark.repository.format.names import PackName
 from tidemark.repository.objects import ShardObjects
 
@@ -87,6 +87,11 @@ class Catalog:
         found, packs = self._codec.decode_packs(backup.number, self._read(backup))
         self._check_same(backup, found)
         return frozenset(pack.name for pack in packs)
+
+    def missing_packs(self, packs: Iterable[PackUse]) -> list[PackUse]:
+        """Those of the packs that are not in the store, or have another size there; by one listing."""
+        there = {info.name: info.size for info in self._store.list(self._names.packs)}
+        return [pack for pack in packs if there.get(self._names.pack(pack.name)) != pack.size]
 
     def sizes(self) -> dict[int, int]:
         """The backups' numbers, ascending, and the bytes of their manifests, by one listing."""

@@ -22,6 +22,7 @@ from tidemark.repository.restore.restore import Restored, RestoreOptions, restor
 from tidemark.repository.restore.verify import Verified, verify
 from tidemark.repository.upload.commit import NewBackup, commit, find_committed
 from tidemark.repository.upload.journal import Journal
+from tidemark.repository.upload.known_blocks import Base
 from tidemark.repository.upload.options import UploadOptions
 from tidemark.repository.upload.origin import Origin
 from tidemark.repository.upload.upload import Upload
@@ -83,7 +84,8 @@ class ShardRepository:
             identity += f" on {new.base.number}"
         journal = Journal(new.journal, new.run_id, identity)
         try:
-            stored = Upload(self._objects, origin, before, journal, options, guard).run(progress)
+            base = Base(before, new.lost) if before else None
+            stored = Upload(self._objects, origin, base, journal, options, guard).run(progress)
         finally:
             journal.close()
         return commit(self.catalog, new, stored, geometry.block_size, guard)

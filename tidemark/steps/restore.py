@@ -23,6 +23,7 @@ from tidemark.results import CatchupResult, RestoreResult, StopResult
 from tidemark.steps import bounds, chain_check, sources
 from tidemark.steps.run import InventoryNote, Run, Seen
 from tidemark.steps.tools import RestoreTools, ServerTools
+from tidemark.steps.warm_folders import WarmFolders
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +104,11 @@ def _from_newest_sound(
     for number, message in damaged.items():
         log.error("%s: backup %d is damaged: %s", run.shard.name, number, message)
     unreadable = tuple(damaged)
+    due = _proof_is_due(history, run.settings.node.prove_every, datetime.now(UTC))
     first: Damaged | ObjectMissing | None = None
     for backup in reversed(history.backups):
         try:
-            result = _from_backup(run, opened, backup, progress, guard)
+            result = _from_backup(run, opened, backup, progress, guard, fetch_all=due)
         except (Damaged, ObjectMissing) as error:
             first = first or error
             damaged[backup.number] = error.message
@@ -123,7 +125,7 @@ def _from_newest_sound(
 
 
 def _from_backup(
-    run: Run, opened: RestoreTools, newest: Backup, progress: ProgressCallback, guard: Guard
+    run: Run, opened: RestoreTools, newest: Backup, progress: ProgressCallback, guard: Guard, *, fetch_all: bool
 ) -> RestoreResult:
     disk, limits = opened.servers.disk, opened.limits
     flavour = opened.servers.flavour(newest.flavour)
@@ -131,7 +133,7 @@ def _from_backup(
     _ask_source(run, newest)
     server = opened.servers.server(flavour, newest.variables)
     server.kill()  # a step that comes again may find the server of a later one
-    had = None if run.data.exists() else disk.warm.take(run.shard.name, run.data)
+    had = _go_on_from_kept(run, disk.warm, fetch_all=fetch_all)
     manifest = opened.backups.catalog.manifest(newest)
     inventory, needed = manifest.body.inventory, manifest.needed_bytes
     note = InventoryNote(server_version=newest.server_version, inventory=inventory) if inventory else None
@@ -160,6 +162,26 @@ def _from_backup(
         kept=had,
         throttled_seconds=limits.rate.waited,
     )
+
+
+def _proof_is_due(history: History, prove_every: timedelta, now: datetime) -> bool:
+    """Whether a run must fetch everything: it is long ago that one did. Without any proof the oldest backup counts."""
+    proofs = [backup.finished_at for backup in history.backups if backup.proves is not None]
+    since = max(proofs) if proofs else min(backup.finished_at for backup in history.backups)
+    return now - since >= prove_every
+
+
+def _go_on_from_kept(run: Run, warm: WarmFolders, *, fetch_all: bool) -> int | None:
+    """The number of the backup whose kept folder the run's data folder is, or began as; None when it began empty."""
+    if run.data.exists():
+        return run.noted_kept()
+    if fetch_all and warm.find(run.shard.name) is not None:
+        log.info("%s: a proof is due ([node] prove_every): everything is fetched", run.shard.name)
+        warm.drop(run.shard.name)
+    run.note_kept(warm.find(run.shard.name))  # before it is there: whoever comes after a crash must know
+    had = warm.take(run.shard.name, run.data)
+    run.note_kept(had)
+    return had
 
 
 def _ask_source(run: Run, backup: Backup) -> None:

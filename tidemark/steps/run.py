@@ -149,6 +149,30 @@ class Run:
             raise scratch_error(self.settings.node.scratch, error) from error
         return result
 
+    def note_kept(self, backup: int | None) -> None:
+        """Notes which backup's kept folder the run's data folder began as; None: it did not. A step that comes again
+        must know."""
+        try:
+            if backup is None:
+                self._kept.unlink(missing_ok=True)
+            else:
+                files.write_atomically(self._kept, str(backup).encode())
+        except OSError as error:
+            raise scratch_error(self.settings.node.scratch, error) from error
+
+    def noted_kept(self) -> int | None:
+        """What ``note_kept`` has noted. Raises ``RunError`` when that cannot be read."""
+        try:
+            return int(self._kept.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise RunError(f"run {self.id}: {self._kept} is damaged") from error
+
+    @property
+    def _kept(self) -> Path:
+        return self.folder / "went-on-from"
+
     def note_inventory(self, which: Noted, note: InventoryNote | None) -> None:
         """Keeps it for a later step; None when there is nothing to keep."""
         path = self._inventory(which)

@@ -12,7 +12,16 @@ from tidemark.holdings import Inventory, shortened
 from tidemark.maintenance import mirror
 from tidemark.page_inspector import PageInspector
 from tidemark.progress import Guard, ProgressCallback, always, ignore, showing_rate
-from tidemark.repository import Backup, Facts, FolderOrigin, Geometry, NewBackup, UploadOptions
+from tidemark.repository import (
+    Backup,
+    Facts,
+    FolderOrigin,
+    Geometry,
+    NewBackup,
+    PackName,
+    ShardRepository,
+    UploadOptions,
+)
 from tidemark.results import CatchupResult, RestoreResult, StopResult, UploadResult
 from tidemark.steps import bounds
 from tidemark.steps.run import Run, Seen
@@ -39,7 +48,7 @@ def run(
     else:
         guard()
         opened = UploadTools.open(run)
-        backup = _commit(run, opened, showing_rate(opened.limits.rate.rate, "upload_rate", progress), guard)
+        backup, damaged = _commit(run, opened, showing_rate(opened.limits.rate.rate, "upload_rate", progress), guard)
         opened.known.remember(Seen(backup.number, backup.digest))
         pruned, prune_error = _prune(run, opened, living_runs - {run.id}, guard)  # ours is complete
         mirrors = mirror.run_all(run.settings, opened.repository, run.shard.name, progress=progress)
@@ -50,7 +59,7 @@ def run(
             position=backup.position,
             checkpoint=backup.checkpoint,
             digest=backup.digest,
-            damaged=run.expect(RestoreResult).damaged,
+            damaged=run.expect(RestoreResult).damaged | damaged,
             finished_at=backup.finished_at,
             bytes=backup.bytes,
             stored_bytes=backup.stored_bytes,
@@ -65,12 +74,13 @@ def run(
     return result
 
 
-def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Guard) -> Backup:
+def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Guard) -> tuple[Backup, dict[int, str]]:
+    """The new backup, and what was found to be wrong with the one that it goes on from."""
     restored, caught, stopped = run.expect(RestoreResult), run.expect(CatchupResult), run.expect(StopResult)
     backups = opened.backups
     newest = backups.catalog.newest(passing_over=restored.unreadable)
     if newest and newest.run_id == run.id:
-        return newest  # committed by an earlier delivery of this step
+        return newest, {}  # committed by an earlier delivery of this step
     if (newest.number if newest else None) != (restored.newest or restored.backup):
         raise BackupConflict(
             f"{run.shard.name}: another run has committed backup {newest.number if newest else '?'} meanwhile",
@@ -84,17 +94,25 @@ def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Gu
         checkpoint=caught.checkpoint,
         position=stopped.position,
         restored_from=restored.backup,
+        kept=restored.kept,
         first_backup=restored.first_backup,
         started_at=restored.started_at or datetime.now(UTC),
         variables=restored.variables,
         inventory=note.inventory if note else None,
     )
+    base = backups.catalog.backup(restored.backup) if restored.newest and restored.backup else None
+    blocks_of = base or newest
+    lost, meaning = _find_lost(backups, blocks_of)
+    damaged = {blocks_of.number: meaning} if blocks_of and lost else {}
+    for number, message in damaged.items():
+        log.error("%s: backup %d is damaged: %s", run.shard.name, number, message)
     new = NewBackup(
         facts,
         run.id,
         run.folder / "upload.journal",
         parent=newest,
-        base=backups.catalog.backup(restored.backup) if restored.newest and restored.backup else None,
+        base=base,
+        lost=lost,
         unreadable=tuple(restored.unreadable),
     )
     options = UploadOptions(
@@ -107,7 +125,22 @@ def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Gu
     )
     watch = bounds.DiskWatch(opened.disk, f"{run.shard.name}: the upload", guard, most=bounds.JOURNAL_ROOM)
     origin = FolderOrigin(run.data, selection.files, selection.directories)
-    return backups.upload(origin, new, options, progress=progress, guard=watch)
+    return backups.upload(origin, new, options, progress=progress, guard=watch), damaged
+
+
+def _find_lost(backups: ShardRepository, base: Backup | None) -> tuple[frozenset[PackName], str]:
+    """Packs that the store has lost since, and what that means in words. A run that went on from a kept folder has not
+    missed them: what was in them is on this disk, and is stored again."""
+    if base is None:
+        return frozenset(), ""
+    lost = backups.catalog.missing_packs(backups.catalog.manifest(base).body.packs)
+    if not lost:
+        return frozenset(), ""
+    first = backups.catalog.objects.names.pack(lost[0].name)
+    return frozenset(pack.name for pack in lost), (
+        f"{len(lost)} of its packs are gone from the repository or not whole, {first} among them; the next backup has "
+        "stored again what it needs of them"
+    )
 
 
 def _select(run: Run, flavour: str, inventory: Inventory | None) -> mysql.Selection:

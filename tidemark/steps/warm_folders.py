@@ -95,6 +95,16 @@ class WarmFolders:
             return False
         return True
 
+    def find(self, shard: str) -> int | None:
+        """The number of the backup whose folder is kept for the shard's next run; None when there is none."""
+        found = _read(self.root / shard) if self.wanted else None
+        return found.backup if found and found.url == self.url else None
+
+    def drop(self, shard: str) -> None:
+        """Removes the shard's kept folder, if there is one."""
+        if self._remove(self.root / shard):
+            log.info("%s: its kept folder is not used this time, and removed", shard)
+
     def take(self, shard: str, data: Path) -> int | None:
         """Moves the shard's kept folder, if there is one, to where a run restores; gives the number of the backup that
         it was. Nobody may trust what is in it."""

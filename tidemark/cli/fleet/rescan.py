@@ -20,11 +20,11 @@ def rescan(settings: Settings, shards: Sequence[str]) -> None:
             set_mirrors(client, shard, mirror.look_at_all(settings, shard))
             newest = NewestBackup.model_validate(backups[-1], from_attributes=True) if backups else None
             set_newest(client, shard, newest)
-            if proofs := [backup for backup in backups if backup.restored_from is not None]:
+            if proofs := [backup for backup in backups if backup.proves is not None]:
                 set_proven(client, shard, _proven(backups, proofs[-1]))
 
 
 def _proven(backups: Sequence[Backup], proof: Backup) -> ProvenBackup:
-    number = proof.restored_from or 0
+    number = proof.proves or 0
     made = next((backup.finished_at for backup in backups if backup.number == number), None)
     return ProvenBackup(number=number, proven_at=proof.finished_at, finished_at=made)

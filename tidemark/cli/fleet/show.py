@@ -281,7 +281,7 @@ def _print_backups(backups: Sequence[Backup], problem: str) -> None:
     if problem:
         facts.print(Text(f"The repository could not be read: {problem}", "red"), soft_wrap=True)
         return
-    proven = {backup.restored_from for backup in backups}
+    proven = {backup.proves for backup in backups}
     facts.print(f"{len(backups)} backups; tidemark backups lists all of them with their positions. The newest:")
     print_table(
         ["number", "finished (UTC)", "age", "size", "stored", "proven"],

@@ -29,11 +29,11 @@ Examples:
 @common_options
 @json_option
 def command(shard: str, as_json: bool) -> None:
-    """List SHARD's complete backups, oldest first. A proven one was restored and replicated past by a later run."""
+    """List SHARD's complete backups, oldest first. A later run has fetched a proven one and gone on from it."""
     settings = load_settings()
     name = topology(settings).find(shard).name
     backups = wiring.open_repository(settings).shard(name).catalog.backups()
-    proven = {backup.restored_from for backup in backups}
+    proven = {backup.proves for backup in backups}
     if as_json:
         print_json([_as_json(shard, backup, proven) for backup in backups])
         return

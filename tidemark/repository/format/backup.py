@@ -33,7 +33,7 @@ class Facts:
     started_at: AwareDatetime
     """When the run began (UTC)."""
     restored_from: int | None = None
-    """The number of the backup that the run restored and started; this proves that one."""
+    """The number of the backup that the run restored and started."""
     first_backup: str | None = None
     """How the data came here when there was no backup: ``clone``, ``replay``, ``empty``; None otherwise."""
     variables: dict[str, str] = field(default_factory=dict)
@@ -44,6 +44,9 @@ class Facts:
     """Which history the checkpoint is a point of; None when that was not asked."""
     inventory: Inventory | None = None
     """What the server said that it holds; None when that was not asked."""
+    kept: int | None = None
+    """The number of the backup whose folder the node had kept, and that the restore went on from: what was still right
+    in it was not fetched. None when everything came from the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Backup:
     parent_digest: str
     """The parent's ``digest``; empty without a parent."""
     restored_from: Number | None
-    """The backup that the run restored and started. A backup that a later one names here is proven."""
+    """The backup that the run restored and started."""
     flavour: str
     """``mysql`` or ``mariadb``."""
     server_version: str
@@ -92,7 +95,15 @@ class Backup:
     """What made the backup's content: ``physical``, the files of a data folder."""
     source: SourceIdentity | None = None
     """Which history the checkpoint is a point of; None in a backup that does not say."""
+    kept: Number | None = None
+    """The backup whose folder, kept on the node, the restore went on from; what was right in it was not fetched."""
     holds: dict[str, Count] = field(default_factory=dict)
     """How many schemas, tables and other things the server said it has; empty in a backup that does not say."""
     digest: str = ""
     """The digest of this manifest, which the next one names: 64 hex digits."""
+
+    @property
+    def proves(self) -> int | None:
+        """The number of the backup that this one's run has proven: it fetched all of it from the store, started it and
+        replicated past it. A run that went on from a kept folder proves nothing about the store."""
+        return self.restored_from if self.kept is None else None

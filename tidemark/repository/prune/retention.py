@@ -93,7 +93,7 @@ def _find_reasons(backups: Sequence[Backup], now: datetime, policy: RetentionPol
     reasons: dict[int, dict[str, str]] = {backup.number: {} for backup in backups}
     reasons[backups[-1].number]["newest"] = "the newest"
     for proven, proof in _newest_proven(backups):
-        reasons[proven]["proven"] = "the newest that a later run has restored and started"
+        reasons[proven]["proven"] = "the newest that a later run has fetched and started"
         reasons[proof]["proof"] = f"proves {proven}"
     for backup in backups[-policy.keep_last :] if policy.keep_last > 0 else ():
         reasons[backup.number]["keep_last"] = "keep_last"
@@ -111,7 +111,7 @@ def _find_reasons(backups: Sequence[Backup], now: datetime, policy: RetentionPol
 def _newest_proven(backups: Sequence[Backup]) -> list[tuple[int, int]]:
     """The newest proven backup that is still there and the newest that proves it; nothing when none is proven."""
     there = {backup.number for backup in backups}
-    proofs = [(backup.restored_from, backup.number) for backup in backups if backup.restored_from in there]
+    proofs = [(backup.proves, backup.number) for backup in backups if backup.proves in there]
     return [max((proven, proof) for proven, proof in proofs if proven is not None)] if proofs else []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,8 @@ from pathlib import Path
 from tidemark.errors import BackupConflict, Damaged, ObjectExists, RepositoryError
 from tidemark.repository.catalog import Catalog
 from tidemark.repository.format.backup import Backup, Facts
+from tidemark.repository.format.manifest import PackUse
+from tidemark.repository.format.names import PackName
 from tidemark.repository.upload.upload import Stored
 
 
@@ -25,6 +27,8 @@ class NewBackup:
     """The newest backup, which this one follows."""
     base: Backup | None = None
     """The backup whose blocks are referred to when those of ``parent`` are damaged."""
+    lost: frozenset[PackName] = frozenset()
+    """Packs of ``base``, or of ``parent``, that are not in the store any more: what is in them is stored again."""
     unreadable: tuple[int, ...] = ()
     """Numbers whose manifests cannot be read: they are passed over, and never used again."""
 
@@ -67,6 +71,7 @@ def commit(catalog: Catalog, new: NewBackup, stored: Stored, block_size: int, gu
         checkpoint=facts.checkpoint,
         position=facts.position,
         first_backup=facts.first_backup,
+        kept=facts.kept,
         started_at=facts.started_at.astimezone(UTC),
         finished_at=datetime.now(UTC),
         bytes=stored.bytes,
@@ -82,7 +87,7 @@ def commit(catalog: Catalog, new: NewBackup, stored: Stored, block_size: int, gu
     )
     content = codec.encode(backup, sealed, raw)
     complete = codec.decode(number, content).backup  # never commit what a reader would refuse
-    _check_packs(catalog, new.run_id, stored)
+    _check_packs(catalog, new.run_id, stored.body.packs)
     if committed := find_committed(catalog, new):
         return committed
     name = catalog.objects.names.manifest(number)
@@ -98,14 +103,19 @@ def commit(catalog: Catalog, new: NewBackup, stored: Stored, block_size: int, gu
     return complete
 
 
-def _check_packs(catalog: Catalog, run_id: str, stored: Stored) -> None:
-    """That nobody has cleaned up behind a run that was thought dead."""
-    store, names = catalog.objects.store, catalog.objects.names
-    there = {info.name: info.size for info in store.list(names.run(run_id))}
-    for pack in stored.body.packs:
-        name = names.pack(pack.name)
-        if pack.run_id == run_id and there.get(name) != pack.size:
-            raise RepositoryError(
-                f"{name} was stored with {pack.size} bytes and is not there any more",
-                "somebody took the run for dead and cleaned up behind it; start a new run",
-            )
+def _check_packs(catalog: Catalog, run_id: str, packs: Sequence[PackUse]) -> None:
+    """That every pack is there with its size: nobody has cleaned up behind a run that was thought dead, and nothing has
+    gone that the backup refers to."""
+    if not (missing := catalog.missing_packs(packs)):
+        return
+    names = catalog.objects.names
+    if own := [pack for pack in missing if pack.run_id == run_id]:
+        raise RepositoryError(
+            f"{names.pack(own[0].name)} was stored with {own[0].size} bytes and is not there any more",
+            "somebody took the run for dead and cleaned up behind it; start a new run",
+        )
+    raise RepositoryError(
+        f"{names.pack(missing[0].name)} has {missing[0].size} bytes in earlier backups, and is gone or not whole "
+        f"({len(missing)} packs in all)",
+        "nothing is committed; the next run stores again what was in them. See who deletes objects of the repository",
+    )

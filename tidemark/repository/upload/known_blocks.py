@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tidemark.errors import Damaged
 from tidemark.repository.format import block_map
 from tidemark.repository.format.block_map import HOLE, UNKNOWN_DIGEST, FrameRef, Segment
@@ -14,12 +16,23 @@ from tidemark.repository.upload.read_ahead import ReadAhead
 from tidemark.repository.upload.windows import SourceSegment
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A backup whose blocks are referred to."""
+
+    manifest: Manifest
+    lost: frozenset[PackName] = frozenset()
+    """Packs of it that are not in the store any more."""
+
+
 class Before:
     """Blocks and packs that need not be stored again."""
 
     def __init__(
-        self, objects: ShardObjects, sealer: FrameSealer, parent: Manifest | None, journal: Journal, block_size: int
+        self, objects: ShardObjects, sealer: FrameSealer, base: Base | None, journal: Journal, block_size: int
     ) -> None:
+        parent = base.manifest if base else None
+        self._lost = base.lost if base else frozenset[PackName]()
         self._store = objects.store
         self._names = objects.names
         self._sealer = sealer
@@ -33,7 +46,7 @@ class Before:
         self.packs: dict[PackName, PackUse] = {use.name: use for use in uses}
         """Every pack that the new backup may refer to. ``live`` says what the parent used of it."""
         # Mostly rubbish: what is left in these is stored again, so that they can go. The data is here, on the disk.
-        self._rubbish = {use.name for use in uses if use.live * 2 < use.raw}
+        self._rubbish = {use.name for use in uses if use.live * 2 < use.raw} | self._lost
 
     def begin_attempt(self) -> int:
         """Takes pack numbers that no attempt of this run has had, by the journal and by the store."""
@@ -76,7 +89,8 @@ class Before:
         body = self._parent.body
         pack, frame, offset, length, raw = file.map[number]
         count = segment_counts(file.length, self._block_size, body.segment_blocks)[number]
-        return FrameRef(body.packs[pack].name, frame, offset, length, raw), count
+        name = body.packs[pack].name
+        return (None, 0) if name in self._lost else (FrameRef(name, frame, offset, length, raw), count)
 
     def _read_map(self, ref: FrameRef, count: int) -> Segment:
         name = self._names.pack(ref.pack)

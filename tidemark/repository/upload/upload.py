@@ -16,14 +16,14 @@ from blake3 import blake3
 from tidemark.errors import Damaged, ObjectExists, ObjectMissing, RepositoryError, StorageUnavailable
 from tidemark.progress import ProgressCallback
 from tidemark.repository.format.block_map import DIGEST_BYTES, HOLE, HOLE_DIGEST, FrameRef, Segment
-from tidemark.repository.format.manifest import Body, Directory, File, Manifest, PackUse
+from tidemark.repository.format.manifest import Body, Directory, File, PackUse
 from tidemark.repository.format.names import ATTEMPT, PackName
 from tidemark.repository.format.sealing import Compressor, Kind
 from tidemark.repository.objects import ShardObjects
 from tidemark.repository.threads.crew import Crew, Helpers
 from tidemark.repository.threads.meter import Meter
 from tidemark.repository.upload.journal import FrameNote, Journal, StoredPack
-from tidemark.repository.upload.known_blocks import Before
+from tidemark.repository.upload.known_blocks import Base, Before
 from tidemark.repository.upload.options import UploadOptions
 from tidemark.repository.upload.origin import Origin
 from tidemark.repository.upload.packs import Pack, PackStream
@@ -57,7 +57,7 @@ class Upload:
         self,
         objects: ShardObjects,
         origin: Origin,
-        parent: Manifest | None,
+        base: Base | None,
         journal: Journal,
         options: UploadOptions,
         guard: Callable[[], None],
@@ -76,7 +76,7 @@ class Upload:
         self._guard = guard
         self._sealer = objects.sealer()
         self._compressor = Compressor(options.level)
-        self._before = Before(objects, self._sealer, parent, journal, geometry.block_size)
+        self._before = Before(objects, self._sealer, base, journal, geometry.block_size)
         self._digest_key = objects.digest_key()
         self._hole = self._digest(bytes(geometry.block_size))
         self._crew = Crew(

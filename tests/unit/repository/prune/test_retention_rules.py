@@ -77,12 +77,22 @@ def test_the_plan_says_which_rules_keep_a_backup() -> None:
 
     reasons = {verdict.number: verdict.reason for verdict in plan.keep}
     assert reasons == {
-        8: "the newest that a later run has restored and started",
+        8: "the newest that a later run has fetched and started",
         9: "proves 8, keep_daily (2026-11-22), keep_weekly (2026-W47)",
         10: "the newest, keep_last, keep_within, keep_daily (2026-11-23), keep_weekly (2026-W48)",
     }
     assert plan.keep[0].rules == ("proven",)
     assert {verdict.reason for verdict in plan.delete} == {"no rule asks for it"}
+
+
+def test_a_run_on_a_kept_folder_proves_nothing() -> None:
+    backups = every(DAY, 10)
+    backups[4] = dataclasses.replace(backups[4], restored_from=4)
+    backups[8] = dataclasses.replace(backups[8], restored_from=8, kept=8)
+
+    plan = plan_prune(backups, NOW, RetentionPolicy(keep_last=1))
+
+    assert {verdict.number: verdict.rules[0] for verdict in plan.keep} == {4: "proven", 5: "proof", 10: "newest"}
 
 
 def test_a_pause_does_not_take_the_history() -> None:
