@@ -13,6 +13,11 @@ from tidemark.recovery import tables
 from tidemark.recovery.restore import Found
 from tidemark.recovery.tables import TablesOut
 
+_NOT_THERE = (
+    "Not on a primary that has replicas or is backed up: they get these statements, not the files. Give the tables a "
+    "server of their own, and copy their rows to the primary (mysqldump | mysql)."
+)
+
 
 def show(settings: Settings, found: Found, target: Path, wanted: TablePatterns, *, as_json: bool) -> None:
     """Brings the tables out and says how they are imported."""
@@ -53,7 +58,7 @@ def _print(shard: str, done: TablesOut) -> None:
         f"  1. make the tables, without their content: mysql < {folder / tables.CREATE}\n"
         "     (a table that is there already is not replaced: rename or drop it first)\n"
         f"  2. put their files in place: cp -r {folder / tables.FILES}/. DATADIR && chown -R mysql: DATADIR\n"
-        f"  3. import them: mysql < {folder / tables.IMPORT}",
+        f"  3. import them: mysql < {folder / tables.IMPORT}\n" + _NOT_THERE,
         soft_wrap=True,
         markup=False,
     )

@@ -104,6 +104,11 @@ class Flavour(Protocol):
         """Forgets the source, and takes back all that made the server fast and unsafe."""
         ...
 
+    def end_prepared(self, session: Session) -> list[str]:
+        """Rolls back every XA transaction that is prepared; gives their ids. For a server that nobody will go on with:
+        what remains is what was committed."""
+        ...
+
     # Replication
 
     def relax(self, session: Session, options: ServerOptions) -> None:

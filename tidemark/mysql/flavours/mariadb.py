@@ -128,6 +128,12 @@ class MariaDB:
         session.run("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
         session.run(f"SET GLOBAL innodb_fast_shutdown = {0 if upgrade_safe else 1}")
 
+    def end_prepared(self, session: Session) -> list[str]:
+        ended = [str(row["data"]) for row in session.rows("XA RECOVER FORMAT = 'SQL'")]
+        for xid in ended:
+            session.run(f"XA ROLLBACK {xid}")
+        return ended
+
     def relax(self, session: Session, options: ServerOptions) -> None:
         """All that MariaDB can do it is told when it starts: its redo log cannot be switched off."""
 

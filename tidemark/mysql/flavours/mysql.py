@@ -146,6 +146,15 @@ class MySQL:
                 "move it back on the primary: ALTER TABLE ... without DATA DIRECTORY",
             )
 
+    def end_prepared(self, session: Session) -> list[str]:
+        ended = []
+        for row in session.rows("XA RECOVER CONVERT XID"):
+            content, length = str(row["data"]).removeprefix("0x"), 2 * int(row["gtrid_length"])
+            xid = f"X'{content[:length]}', X'{content[length:]}', {row['formatID']}"
+            session.run(f"XA ROLLBACK {xid}")
+            ended.append(xid)
+        return ended
+
     def relax(self, session: Session, options: ServerOptions) -> None:
         if options.disable_redo_log and redo_log_enabled(session):
             session.run("ALTER INSTANCE DISABLE INNODB REDO_LOG")

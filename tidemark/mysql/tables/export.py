@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from tidemark.mysql.session import Session, quote_name
 from tidemark.mysql.tables.patterns import TablePatterns
 
 _PROLOGUE = "SET NAMES utf8mb4;\nSET SESSION foreign_key_checks = 0;\nSET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO';\n"
+
+
+_LOCK_WAIT = 60
+"""Seconds that a statement may wait for a lock: nobody else uses this server, so nobody would ever let go of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ def export_tables(server: PrivateServer, wanted: TablePatterns, folder: Path) ->
     """
     with server.open_session() as session:
         session.run("SET SESSION sql_mode = ''")
+        session.run(f"SET SESSION lock_wait_timeout = {_LOCK_WAIT}")
+        ended = server.flavour.end_prepared(session)
         found, left_out = _find(session, wanted, server.data)
         if not found:
             reasons = "; ".join(f"{table.name} {table.reason}" for table in left_out[:8])
@@ -77,6 +84,7 @@ def export_tables(server: PrivateServer, wanted: TablePatterns, folder: Path) ->
                 f"no table that {patterns} means can be brought out: {reasons or 'there is none of this name'}",
                 "restore the whole backup, start a server on it, and dump what you need",
             )
+        triggers = _find_triggers(session, found)
         schemas = {schema: _create_schema(session, schema) for schema in sorted({table.schema for table in found})}
         session.run(f"FLUSH TABLES {', '.join(table.quoted for table in found)} FOR EXPORT")
         files = [_take(server.data, table, end, folder) for table in found for end in (".ibd", ".cfg")]
@@ -84,7 +92,7 @@ def export_tables(server: PrivateServer, wanted: TablePatterns, folder: Path) ->
     return Exported(
         names=tuple(table.name for table in found),
         left_out=tuple(left_out),
-        notes=tuple(_notes(found)),
+        notes=(*_in_doubt(ended), *triggers, *_notes(found)),
         files=tuple(files),
         create_sql=_create_sql(schemas, found),
         import_sql=_PROLOGUE + "".join(f"ALTER TABLE {table.quoted} IMPORT TABLESPACE;\n" for table in found),
@@ -92,13 +100,14 @@ def export_tables(server: PrivateServer, wanted: TablePatterns, folder: Path) ->
 
 
 def _find(session: Session, wanted: TablePatterns, data: Path) -> tuple[list[_Table], list[LeftOut]]:
+    fold = session.value("SELECT @@GLOBAL.lower_case_table_names") != "0"
     rows = session.rows(
         "SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, TABLE_TYPE AS kind FROM information_schema.TABLES ORDER BY 1, 2"
     )
     found, left_out = [], []
     for row in rows:
         schema, table, kind = str(row["s"]), str(row["t"]), str(row["kind"])
-        if not wanted.match(schema, table):
+        if not wanted.match(schema, table, fold=fold):
             continue
         reason, create, stem = _try(session, schema, table, kind, data)
         if reason:
@@ -166,6 +175,29 @@ def _create_sql(schemas: dict[str, str], tables: list[_Table]) -> str:
             if table.schema == schema
         ]
     return "".join(lines)
+
+
+def _in_doubt(ended: Sequence[str]) -> list[str]:
+    return [
+        f"the XA transaction {xid} was prepared and not yet committed at that position: its rows are not in the tables"
+        for xid in ended
+    ]
+
+
+def _find_triggers(session: Session, tables: list[_Table]) -> list[str]:
+    """A note for each table whose triggers stay behind: an import brings rows only."""
+    rows = session.rows(
+        "SELECT EVENT_OBJECT_SCHEMA AS s, EVENT_OBJECT_TABLE AS t, TRIGGER_NAME AS name "
+        "FROM information_schema.TRIGGERS ORDER BY 1, 2, ACTION_ORDER"
+    )
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(f"{row['s']}.{row['t']}", []).append(str(row["name"]))
+    return [
+        f"{table.name} has triggers, which are not brought out: {', '.join(names[table.name])}"
+        for table in tables
+        if table.name in names
+    ]
 
 
 def _notes(tables: list[_Table]) -> list[str]:

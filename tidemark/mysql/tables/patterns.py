@@ -12,6 +12,7 @@ from tidemark.errors import ConfigError
 SYSTEM_SCHEMAS = frozenset({"mysql", "sys", "performance_schema", "information_schema"})
 
 _ESCAPE = re.compile("@([0-9a-f]{4})")
+_COMMA = re.compile(r"(?<!\\),")
 _PARTITION = re.compile("#[Pp]#")
 _OTHER_ENGINES = (".MYD", ".MYI", ".MAD", ".MAI", ".CSV", ".CSM", ".ARZ")
 
@@ -24,8 +25,10 @@ class TablePatterns:
 
     @classmethod
     def parse(cls, given: Sequence[str]) -> TablePatterns:
-        """Each text may hold several, with commas between them. Raises ``ConfigError`` for one without a schema."""
-        patterns = tuple(part.strip() for text in given for part in text.split(",") if part.strip())
+        """Each text may hold several, with commas between them; ``\\,`` stands for a comma in a name. Raises
+        ``ConfigError`` for one without a schema."""
+        parts = (part.replace("\\,", ",").strip() for text in given for part in _COMMA.split(text))
+        patterns = tuple(part for part in parts if part)
         for pattern in patterns:
             if "." not in pattern.strip("."):
                 raise ConfigError(
@@ -35,10 +38,15 @@ class TablePatterns:
             raise ConfigError("no table was named", 'write schema.table, as in "shop.t*" or "shop.*"')
         return cls(patterns)
 
-    def match(self, schema: str, table: str) -> bool:
-        """Whether a table is meant. Schemas of the server itself never are."""
+    def match(self, schema: str, table: str, *, fold: bool = False) -> bool:
+        """Whether a table is meant. Schemas of the server itself never are. ``fold``: for a server whose names are the
+        same in upper and in lower case."""
         name = f"{schema}.{table}"
-        return schema not in SYSTEM_SCHEMAS and any(fnmatchcase(name, pattern) for pattern in self.patterns)
+        if fold:
+            name, patterns = name.lower(), tuple(pattern.lower() for pattern in self.patterns)
+        else:
+            patterns = self.patterns
+        return schema not in SYSTEM_SCHEMAS and any(fnmatchcase(name, pattern) for pattern in patterns)
 
     def need_file(self, path: str) -> bool:
         """Whether a server must have this file of a data folder to bring the tables out: all that is the server's own

@@ -19,11 +19,22 @@ pytestmark = pytest.mark.unit
         (["shop.a, shop.b"], "shop", "b", True),
         (["shop.a", "s*.c"], "shop", "c", True),
         (["*.*"], "mysql", "user", False),
+        ([r"shop.a\,b, shop.c"], "shop", "a,b", True),
+        ([r"shop.a\,b, shop.c"], "shop", "c", True),
+        ([r"shop.a\,b, shop.c"], "shop", "b", False),
         (["shop.tägliche Läufe #?"], "shop", "tägliche Läufe #1", True),
     ],
 )
 def test_a_pattern_means_tables(patterns: list[str], schema: str, table: str, meant: bool) -> None:
     assert TablePatterns.parse(patterns).match(schema, table) == meant
+
+
+def test_a_server_whose_names_have_no_case_is_asked_without_it() -> None:
+    patterns = TablePatterns.parse(["Shop.T*"])
+
+    assert patterns.match("shop", "t1", fold=True)
+    assert not patterns.match("shop", "t1")
+    assert not patterns.match("mysql", "t1", fold=True)
 
 
 @pytest.mark.parametrize("given", ["shop", "", "shop.", ".t", ","])
