@@ -43,6 +43,9 @@ class ShardSettings(Section):
     """What a run does when the repository has no backup of the shard."""
     init_sql_file: ConfigPath | None = None
     """The statements of ``first_backup = "empty"``."""
+    time_zone: str = ""
+    """The time zone of the primary's machine, e.g. ``Europe/Berlin``. Without it the primary is asked for its local
+    time over the years, and the private server gets a zone that gives the same."""
     stall_timeout: Duration = timedelta(minutes=5)
     """The catch-up gives up when it has made no progress for this long, or waited this long for its source."""
     catchup_room: Room | None = None

@@ -41,6 +41,7 @@ from tidemark.mysql.source.base import Source
 from tidemark.mysql.source.connect import connect
 from tidemark.mysql.source.discovery import Replica, find_primary, find_replica
 from tidemark.mysql.source.privileges import Review, review_rights
+from tidemark.mysql.source.time_zone import zone_of
 from tidemark.mysql.tables.check import TablesChecked, check_tables
 from tidemark.mysql.tables.export import Exported, LeftOut, export_tables
 from tidemark.mysql.tables.patterns import TablePatterns
@@ -76,6 +77,7 @@ __all__ = [
     "review_rights",
     "select_files",
     "uncovered",
+    "zone_of",
 ]
 
 

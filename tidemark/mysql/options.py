@@ -53,6 +53,8 @@ class ServerOptions:
     """Whether it catches up without InnoDB's redo log, where the flavour can."""
     die_with_parent: bool
     """Whether it is killed when the thread that started it ends, however that ends."""
+    time_zone: str = ""
+    """Its system's time zone, as ``TZ`` names it; empty for this process's own."""
 
 
 def option_file(sections: Mapping[str, OptionValues]) -> str:

@@ -33,9 +33,12 @@ class ProcessRecord:
     """Its start, seconds since the epoch."""
 
 
-def environment(home: Path) -> dict[str, str]:
-    """What a program of ours gets: no option or login file of the account we run as, no translated messages."""
+def environment(home: Path, time_zone: str = "") -> dict[str, str]:
+    """What a program of ours gets: no option or login file of the account we run as, no translated messages.
+    ``time_zone`` is its ``TZ``; empty for our own."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    if time_zone:
+        kept["TZ"] = time_zone
     return kept | {"HOME": str(home), "TMPDIR": str(home), "LC_ALL": "C.UTF-8", "MYSQL_HOME": str(home)}
 
 

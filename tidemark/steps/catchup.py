@@ -63,10 +63,12 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
                 log.warning("%s: %s", run.shard.name, warning)
             source.check_follows(restored.position, restored.position_at)
             checkpoint = source.position()
+            server.share_time_zone(source, run.shard.time_zone)
             bridge = mysql.measure_bridge(source, restored.position, flavour, server.layout)
         sources.check_not_errant(run, found, checkpoint)
 
         server.start(progress)
+        server.check_time_zone()
         server.set_position(restored.position)
         _compare(run, server, restored)
         caught = mysql.replicate_until(

@@ -219,8 +219,10 @@ def _first(run: Run, opened: RestoreTools, progress: ProgressCallback, guard: Gu
         flavour = opened.servers.flavour(source.flavour)
         flavour.check_can_open(source.version)
         variables = source.variables()
+        server = opened.servers.server(flavour, variables)
+        server.share_time_zone(source, run.shard.time_zone)
     position = ""
-    with opened.servers.server(flavour, variables) as server:
+    with server:
         server.clear()  # half a copy is worth nothing
         server.initialise(progress)
         if policy == "clone":

@@ -84,6 +84,7 @@ def _ask(line: Line, shard: ShardSettings, path: Path) -> Line:
                     f"on the source: {rights.grant}",
                 )
             source.check_fit()
+            mysql.zone_of(source.session, shard.time_zone, str(found))
             return dataclasses.replace(
                 line,
                 flavour=source.flavour,

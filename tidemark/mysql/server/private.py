@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets as randomness
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -34,6 +36,8 @@ from tidemark.mysql.server.error_log import ErrorLog
 from tidemark.mysql.server.inventory import take_inventory
 from tidemark.mysql.server.state import ServerRecord
 from tidemark.mysql.session import LOST, Session
+from tidemark.mysql.source.base import Source
+from tidemark.mysql.source.time_zone import Offsets, find_zone, local_time_of, offsets_of
 from tidemark.progress import Progress, ProgressCallback
 
 State = Literal["absent", "cold", "running", "void"]
@@ -71,6 +75,8 @@ class PrivateServer:
         self.options = options
         self.log = ErrorLog(self.layout.error_log)
         self._session: Session | None = None
+        self._offsets: Offsets | None = None
+        """Of the source's local time, once it was asked."""
 
     def __enter__(self) -> PrivateServer:
         return self
@@ -166,7 +172,9 @@ class PrivateServer:
             command = process.bound_to_us(command)
         # The record comes first: a crash of ours between the two leaves a void folder, never one that looks at rest.
         state.write(self.layout, ServerRecord("started", None, str(socket)))
-        started = process.spawn(command, self.layout.console, process.environment(self.layout.tmp))
+        started = process.spawn(
+            command, self.layout.console, process.environment(self.layout.tmp, self.options.time_zone)
+        )
         state.write(self.layout, ServerRecord("started", started, str(socket)))
 
     def _wait_until_it_answers(self, progress: ProgressCallback) -> None:
@@ -213,6 +221,21 @@ class PrivateServer:
     def inventory(self) -> Inventory:
         """All that the running server says it holds."""
         return take_inventory(self.session(), self.flavour)
+
+    def share_time_zone(self, source: Source, wanted: str = "") -> None:
+        """Makes the system's time zone of the source this server's own, from its next start on; ``wanted`` is the zone
+        that the operator has named. Raises ``SourceUnfit`` when this machine does not have it."""
+        local = local_time_of(source.session, datetime.now(UTC))
+        self.options = dataclasses.replace(self.options, time_zone=find_zone(local, wanted, str(source.endpoint)))
+        self._offsets = local.recent
+
+    def check_time_zone(self) -> None:
+        """Raises ``ServerError`` when the running server's local time is not the one that it should share."""
+        if self._offsets is not None and offsets_of(self.session(), self._offsets) != self._offsets:
+            raise ServerError(
+                f"the private server's local time is not the source's, with TZ={self.options.time_zone or '(our own)'}",
+                "name the zone of the primary's machine: time_zone of the shard",
+            )
 
     # Statements
 

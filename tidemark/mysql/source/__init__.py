@@ -10,4 +10,5 @@
     mariadb     a MariaDB server as a source
     mysql       a MySQL server as a source
     privileges  what an account may do beside what is asked of it
+    time_zone   the local time of a source, and a zone that gives the same
 """
