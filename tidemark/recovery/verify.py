@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidemark import wiring
 from tidemark.config import RepositorySettings, Settings
 from tidemark.page_inspector import PageInspector
 from tidemark.progress import ProgressCallback, ignore
 from tidemark.recovery import restore
-from tidemark.repository import Backup, Verified
+from tidemark.repository import Backup, Verified, VerifiedAll
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,22 @@ def run(
         progress=progress,
     )
     return Verdict(found.backup, found.url, verified)
+
+
+def run_all(
+    settings: Settings,
+    shard_name: str,
+    *,
+    place: RepositorySettings | None = None,
+    sample: float = 1.0,
+    progress: ProgressCallback = ignore,
+) -> VerifiedAll:
+    """Looks at all that the repository has of a shard: every manifest and their chain, every pack once, the sizes in
+    the listing, and objects that belong to no backup. What is wrong is in what it returns."""
+    backups = wiring.open_place(place or settings.repository).shard(shard_name)
+    return backups.verify_all(
+        threads=settings.node.threads,
+        sample=sample,
+        inspect=lambda backup: PageInspector.of(backup.variables),
+        progress=progress,
+    )

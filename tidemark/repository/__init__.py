@@ -32,6 +32,7 @@ from tidemark.repository.prune.retention import PrunePlan, RetentionPolicy, Verd
 from tidemark.repository.repository import Repository
 from tidemark.repository.restore.restore import Restored, RestoreOptions
 from tidemark.repository.restore.verify import Verified
+from tidemark.repository.restore.verify_all import VerifiedAll
 from tidemark.repository.shard import ShardRepository
 from tidemark.repository.threads.limits import Limits, RateLimit
 from tidemark.repository.upload.commit import NewBackup
@@ -75,6 +76,7 @@ __all__ = [
     "UploadOptions",
     "Verdict",
     "Verified",
+    "VerifiedAll",
     "WrappingKey",
     "list_keys",
     "plan_prune",

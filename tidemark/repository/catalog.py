@@ -45,7 +45,7 @@ class Catalog:
         for backup in filter(None, heads):
             previous = backups[-1] if backups else None
             if previous:
-                self._check_follows(previous, backup)
+                self.check_follows(previous, backup)
             backups.append(backup)
         return backups
 
@@ -56,7 +56,7 @@ class Catalog:
             found = list(pool.map(self._head_or_damage, self.sizes().items()))
         backups = [head for head in found if isinstance(head, Backup)]
         for previous, backup in itertools.pairwise(backups):
-            self._check_follows(previous, backup)
+            self.check_follows(previous, backup)
         return History(tuple(backups), dict(head for head in found if isinstance(head, tuple)))
 
     def newest(self, passing_over: Collection[int] = ()) -> Backup | None:
@@ -121,7 +121,8 @@ class Catalog:
         except Damaged as error:
             return manifest[0], error.message
 
-    def _check_follows(self, previous: Backup, backup: Backup) -> None:
+    def check_follows(self, previous: Backup, backup: Backup) -> None:
+        """Raises ``Damaged`` when a backup names another one before it than the one that is there."""
         if backup.parent == previous.number and backup.parent_digest != previous.digest:
             raise Damaged(
                 f"{self._names.manifest(backup.number)} follows another backup {previous.number} than the one there",

@@ -20,6 +20,7 @@ from tidemark.repository.prune.retention import RetentionPolicy
 from tidemark.repository.restore.probe import open_one_frame
 from tidemark.repository.restore.restore import Restored, RestoreOptions, restore
 from tidemark.repository.restore.verify import Verified, verify
+from tidemark.repository.restore.verify_all import Inspect, VerifiedAll, verify_all
 from tidemark.repository.upload.commit import NewBackup, commit, find_committed
 from tidemark.repository.upload.journal import Journal
 from tidemark.repository.upload.known_blocks import Base
@@ -134,6 +135,19 @@ class ShardRepository:
         that does not answer.
         """
         return verify(self._objects, self.catalog.manifest(backup), threads, inspector, sample, progress)
+
+    def verify_all(
+        self,
+        *,
+        threads: int = 2,
+        sample: float = 1.0,
+        inspect: Inspect = lambda backup: None,
+        progress: ProgressCallback = ignore,
+    ) -> VerifiedAll:
+        """Looks at every manifest, the chain, every pack that backups refer to (each frame once), sizes in the listing,
+        and what belongs to nothing. ``inspect`` gives the inspector of a backup's pages. Damage is what this returns;
+        the errors of a store that does not answer are raised."""
+        return verify_all(self.catalog, threads, sample, inspect, progress)
 
     def prune(
         self,

@@ -7,5 +7,6 @@
     restore     a backup becomes a folder
     target      the folder that is written to
     verify      a backup is looked at, nothing is written
+    verify_all  all backups of a shard are looked at, and what belongs to none
     write_back  syncs files while others are written
 """

@@ -57,8 +57,8 @@ class Sink(Protocol):
 
     def finish(self, body: Body) -> None: ...
 
-    def wants_frame(self) -> bool:
-        """Whether the next frame is to be read at all."""
+    def wants_frame(self, ref: FrameRef) -> bool:
+        """Whether a frame is to be read at all."""
         ...
 
     def spare(self) -> AbstractContextManager[None]:
@@ -205,7 +205,7 @@ class FrameReader:
                     target.make_zero(*self._span(item.file, block))
             self._meter.add(sum(self._span(item.file, block)[1] for block in holes))
         wanted = [frame for frame in frames if frame.blocks]
-        return [frame for frame in wanted if self._sink.wants_frame() or self._pass_over(frame)]
+        return [frame for frame in wanted if self._sink.wants_frame(frame.ref) or self._pass_over(frame)]
 
     def _pass_over(self, frame: _Frame) -> bool:
         self._meter.add(sum(self._span(frame.file, block)[1] for block, _, _ in frame.blocks))

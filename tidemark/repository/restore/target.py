@@ -13,6 +13,7 @@ from pathlib import Path
 from tidemark import direct_io, files
 from tidemark.errors import DiskFull, RunError
 from tidemark.files import NO_ROOM
+from tidemark.repository.format.block_map import FrameRef
 from tidemark.repository.format.manifest import Body, File
 from tidemark.repository.format.sealing import MAX_FRAME
 from tidemark.repository.restore.write_back import Syncer
@@ -101,7 +102,7 @@ class Target:
         if self.durable:
             self._syncer.note(path, count)
 
-    def wants_frame(self) -> bool:
+    def wants_frame(self, ref: FrameRef) -> bool:
         return True
 
     def spare(self) -> contextlib.AbstractContextManager[None]:

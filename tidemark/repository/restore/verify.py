@@ -14,6 +14,7 @@ from tidemark.progress import ProgressCallback
 from tidemark.repository.format import block_map
 from tidemark.repository.format.block_map import HOLE, FrameRef
 from tidemark.repository.format.manifest import Body, File, Manifest, segment_counts
+from tidemark.repository.format.names import PackName
 from tidemark.repository.format.sealing import Kind
 from tidemark.repository.inspect import Inspected, Inspector
 from tidemark.repository.objects import ShardObjects
@@ -42,12 +43,33 @@ class Verified:
     seconds: float
 
 
+class SeenFrames:
+    """Which frames were looked at already: a bit for each. To be asked by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._of: dict[PackName, int] = {}
+
+    def is_new(self, ref: FrameRef) -> bool:
+        """Whether a frame has not been asked for before."""
+        seen, bit = self._of.get(ref.pack, 0), 1 << ref.number
+        self._of[ref.pack] = seen | bit
+        return not seen & bit
+
+
 class Look:
     """One look at one backup: a sink that keeps nothing but what is wrong. Use it once."""
 
     reuse = False
 
-    def __init__(self, objects: ShardObjects, manifest: Manifest, inspector: Inspector | None, sample: float) -> None:
+    def __init__(
+        self,
+        objects: ShardObjects,
+        manifest: Manifest,
+        inspector: Inspector | None,
+        sample: float,
+        seen: SeenFrames | None = None,
+    ) -> None:
+        self._frames = seen
         self._store = objects.store
         self._names = objects.names
         self._sealer = objects.sealer()
@@ -98,9 +120,11 @@ class Look:
                 if len(self._named) < MOST_NAMED:
                     self._named[message] = None
 
-    def wants_frame(self) -> bool:
-        """The chance of a sample."""
+    def wants_frame(self, ref: FrameRef) -> bool:
+        """The chance of a sample; once for each frame, however many backups refer to it."""
         with self._noting:
+            if self._frames is not None and not self._frames.is_new(ref):
+                return False
             return self._sample >= 1 or self._chance.random() < self._sample
 
     def see(self, path: str, offset: int, content: memoryview | None, length: int) -> None:
