@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from tidemark import config
-from tidemark.errors import RunError, UnknownShard
+from tidemark import config, files
+from tidemark.errors import DiskFull, RunError, UnknownShard
+from tidemark.holdings import Inventory
 from tidemark.steps import RestoreResult, Run, cleanup, runs_on_disk
-from tidemark.steps.run import Known, Seen
+from tidemark.steps.run import InventoryNote, Known, Seen
 
 pytestmark = pytest.mark.unit
 
@@ -133,3 +135,51 @@ def test_run_json_holds_no_secret(run: Run) -> None:
     assert set(json.loads((run.folder / "run.json").read_text())) == {
         "run_id", "shard", "node_id", "started_at", "first_backup", "force",
     }  # fmt: skip
+
+
+def test_an_inventory_is_kept_for_a_later_step_until_it_is_taken_back(run: Run) -> None:
+    note = InventoryNote(server_version="9.7.4", inventory=Inventory(schemas=("shop",)))
+    assert run.noted_inventory("stopped") is None
+
+    run.note_inventory("stopped", note)
+
+    assert run.noted_inventory("stopped") == note
+    assert run.noted_inventory("restored") is None
+    run.note_inventory("stopped", None)
+    run.note_inventory("stopped", None)
+    assert run.noted_inventory("stopped") is None
+
+
+def test_a_damaged_note_is_an_error_and_not_no_note(run: Run) -> None:
+    (run.folder / "inventory-stopped.json").write_text('{"server_version": 1}')
+    (run.folder / "went-on-from").write_text("seven")
+
+    with pytest.raises(RunError, match=r"inventory-stopped\.json is damaged"):
+        run.noted_inventory("stopped")
+    with pytest.raises(RunError, match="went-on-from is damaged"):
+        run.noted_kept()
+
+
+def test_a_run_knows_whose_folder_it_went_on_from(run: Run) -> None:
+    assert run.noted_kept() is None
+    run.note_kept(7)
+    assert run.noted_kept() == 7
+    run.note_kept(None)
+    run.note_kept(None)
+    assert run.noted_kept() is None
+
+
+def test_a_full_disk_is_told_as_such(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "write_atomically", refuse)
+
+    note = InventoryNote(server_version="9.7.4", inventory=Inventory())
+    for write in (
+        lambda: run.note_kept(7),
+        lambda: run.note_inventory("stopped", note),
+        lambda: run.record(RestoreResult(run=run.id, shard="commerce/-80")),
+    ):
+        with pytest.raises(DiskFull):
+            write()

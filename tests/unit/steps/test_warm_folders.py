@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,45 @@ def test_a_folder_that_cannot_be_kept_is_no_failure(project: Project) -> None:
 )
 def test_a_buffer_pool_fits_the_data_and_the_machine(data: int, memory: int, expected: int) -> None:
     assert buffer_pool.size(data, memory) == expected
+
+
+def test_what_is_kept_for_a_shard_can_be_asked_for_and_dropped(project: Project) -> None:
+    keep(project, SHARD, 7)
+    keep(project, OTHER, 8)
+    assert (warm(project).find(SHARD), warm(project).find(OTHER)) == (7, 8)
+
+    warm(project).drop(SHARD)
+    warm(project).drop(SHARD)
+
+    assert (warm(project).find(SHARD), warm(project).find(OTHER)) == (None, 8)
+    project.set("repository", url="file:///elsewhere")
+    assert warm(project).find(OTHER) is None
+    project.set("node", keep=False)
+    assert warm(project).find(OTHER) is None
+
+
+def test_a_kept_folder_that_somebody_else_takes_first_is_no_failure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(project, SHARD, 7)
+    run = new_run(project)
+
+    def lose(path: Path, target: Path) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "rename", lose)
+    assert warm(project).take(SHARD, run.data) is None
+    assert not run.data.exists()
+
+
+def test_what_killed_processes_were_moving_goes_after_an_hour(project: Project) -> None:
+    keep(project, SHARD, 7)
+    old, new = project.scratch / "kept" / ".gone-1", project.scratch / "kept" / ".new-2"
+    for path in (old, new):
+        path.mkdir()
+    os.utime(old, (0, 0))
+
+    keep(project, OTHER, 8)
+
+    assert (old.exists(), new.exists()) == (False, True)
+    assert shards(project) == [(SHARD, 7), (OTHER, 8)]

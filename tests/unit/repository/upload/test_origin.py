@@ -46,3 +46,33 @@ def test_a_file_that_is_not_what_it_was_is_refused(tmp_path: Path, now: bytes) -
 
     with pytest.raises(RepositoryError, match="had 10 bytes when the upload began"):
         origin.read(file, 0, memoryview(bytearray(10)))
+
+
+def test_what_is_gone_or_no_file_is_refused_by_its_path(tmp_path: Path) -> None:
+    write_folder(tmp_path / "data", {"a": b"0123456789"})
+    (tmp_path / "data" / "link").symlink_to("a")
+    origin = FolderOrigin(tmp_path / "data", ["a"], ["gone"])
+    (file,) = origin.files()
+    (tmp_path / "data" / "a").unlink()
+
+    for ask in (
+        origin.files,
+        origin.directories,
+        lambda: origin.read(file, 0, memoryview(bytearray(10))),
+        lambda: origin.read_start("a", 4),
+    ):
+        with pytest.raises(RepositoryError, match=r"cannot be read: No such file"):
+            ask()
+    with pytest.raises(RepositoryError, match="link is not a regular file"):
+        FolderOrigin(tmp_path / "data", ["link"]).files()
+
+
+def test_a_link_that_takes_a_files_place_is_not_followed(tmp_path: Path) -> None:
+    write_folder(tmp_path / "data", {"a": b"0123456789", "b": b"9876543210"})
+    origin = FolderOrigin(tmp_path / "data", ["a"])
+    (file,) = origin.files()
+    (tmp_path / "data" / "a").unlink()
+    (tmp_path / "data" / "a").symlink_to("b")
+
+    with pytest.raises(RepositoryError, match="a cannot be read"):
+        origin.read(file, 0, memoryview(bytearray(10)))
