@@ -17,15 +17,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 SECONDS = {
+    "acceptance/test_demo.py": 420,
     "faults/test_points.py": 410,
+    "acceptance/test_documentation.py": 300,
     "faults/test_soak.py": 250,
     "contract/test_flavours.py": 240,
     "integration/test_mysql_sources.py": 200,
-    "integration/test_steps.py": 200,
-    "acceptance/test_demo.py": 160,
+    "integration/test_steps.py": 220,
     "integration/test_main_job.py": 150,
     "integration/test_primary_troubles.py": 150,
-    "acceptance/test_documentation.py": 140,
     "acceptance/test_fleet_faults.py": 140,
     "faults/test_primaries.py": 140,
     "acceptance/test_fleet_real.py": 100,
@@ -41,6 +41,9 @@ SECONDS = {
     "acceptance/test_fleet_beat.py": 55,
     "acceptance/test_fleet_secrets.py": 45,
     "acceptance/test_cli_errors.py": 45,
+    "integration/test_source_truth.py": 45,
+    "integration/test_inventory.py": 40,
+    "integration/test_surroundings.py": 40,
     "integration/test_drill.py": 40,
     "integration/test_restore_tables.py": 35,
     "integration/test_pages.py": 33,
