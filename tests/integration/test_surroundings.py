@@ -67,3 +67,25 @@ def test_a_zone_that_is_not_the_primarys_is_refused(primary: Primary, tmp_path: 
     assert done.returncode == 1
     assert 'time_zone = "Europe/Berlin"' in " ".join(done.stderr.split())
     assert project.leftovers() == []
+
+
+def test_a_plugin_that_the_node_does_not_have_fails_the_run_by_name(primary: Primary, tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.add_shard(SHARD, primary)
+    project.set_shard(SHARD, plugins=["ha_nothing"])
+
+    done = project.tidemark("backup", SHARD)
+
+    assert done.returncode == 1
+    assert "has not loaded ha_nothing" in " ".join(done.stderr.split())
+    assert project.leftovers() == []
+
+
+def test_a_plugin_that_the_node_has_is_loaded(primary: Primary, tmp_path: Path) -> None:
+    if primary.flavour == "mariadb":
+        return  # the server package of Debian that is installed here has none
+    project = Project(tmp_path)
+    project.add_shard(SHARD, primary)
+    project.set_shard(SHARD, plugins=["semisync_replica.so"])
+
+    assert project.json("backup", SHARD)["number"] == 1

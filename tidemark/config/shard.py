@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from tidemark.config.fleet import RetentionSettings
 from tidemark.config.types import Address, ConfigPath, Duration, Host, Room, Section, ShardName, parse_address
@@ -43,6 +43,10 @@ class ShardSettings(Section):
     """What a run does when the repository has no backup of the shard."""
     init_sql_file: ConfigPath | None = None
     """The statements of ``first_backup = "empty"``."""
+    plugins: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=.-]+$")], ...] = ()
+    """Plugins that the private server loads, as ``plugin_load_add`` takes them: ``ha_archive`` (MariaDB),
+    ``mysql_no_login.so`` or ``name=library.so``; for tables of other storage engines, compression providers and the
+    like. The node's server must have them."""
     time_zone: str = ""
     """The time zone of the primary's machine, e.g. ``Europe/Berlin``. Without it the primary is asked for its local
     time over the years, and the private server gets a zone that gives the same."""

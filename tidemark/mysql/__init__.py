@@ -35,6 +35,7 @@ from tidemark.mysql.options import ServerOptions
 from tidemark.mysql.replication.binlogs import Bridge, measure_bridge
 from tidemark.mysql.replication.catchup import Catchup, replicate_until
 from tidemark.mysql.replication.catchup import Limits as CatchupLimits
+from tidemark.mysql.server.inventory import engines
 from tidemark.mysql.server.private import PrivateServer
 from tidemark.mysql.server.state import kill_leftover
 from tidemark.mysql.source.base import Source
@@ -65,6 +66,7 @@ __all__ = [
     "check_tables",
     "connect",
     "copy_source",
+    "engines",
     "export_tables",
     "find_flavour",
     "find_primary",

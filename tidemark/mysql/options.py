@@ -53,6 +53,8 @@ class ServerOptions:
     """Whether it catches up without InnoDB's redo log, where the flavour can."""
     die_with_parent: bool
     """Whether it is killed when the thread that started it ends, however that ends."""
+    plugins: tuple[str, ...] = ()
+    """Plugins that it loads, as ``plugin_load_add`` takes them: ``ha_blackhole``, or ``name=library.so``."""
     time_zone: str = ""
     """Its system's time zone, as ``TZ`` names it; empty for this process's own."""
 

@@ -63,12 +63,20 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
                 log.warning("%s: %s", run.shard.name, warning)
             source.check_follows(restored.position, restored.position_at)
             checkpoint = source.position()
+            engines = mysql.engines(source.session)
             server.share_time_zone(source, run.shard.time_zone)
             bridge = mysql.measure_bridge(source, restored.position, flavour, server.layout)
         sources.check_not_errant(run, found, checkpoint)
 
         server.start(progress)
         server.check_time_zone()
+        if lacking := sorted(engines - mysql.engines(server.session())):
+            log.warning(
+                "%s: the source has storage engines that this server lacks: %s; a table of one of them would become "
+                "another one's, or end the catch-up (plugins of the shard load them)",
+                run.shard.name,
+                ", ".join(lacking),
+            )
         server.set_position(restored.position)
         _compare(run, server, restored)
         caught = mysql.replicate_until(

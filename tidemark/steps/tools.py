@@ -31,6 +31,7 @@ class ServerTools:
         options = dataclasses.replace(
             wiring.server_options(self.run.settings, variables, data_bytes),
             disable_redo_log=self.run.shard.disable_redo_log,
+            plugins=self.run.shard.plugins,
             # Without a fleet nobody comes back for a server whose run was killed.
             die_with_parent=not self.run.on_disk.node_id,
         )

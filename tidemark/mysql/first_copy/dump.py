@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tidemark.errors import SourceError, TidemarkError
+from tidemark.holdings import shortened
 from tidemark.mysql import process
 from tidemark.mysql.endpoint import Endpoint
 from tidemark.mysql.gtid import GtidPosition
@@ -49,9 +50,11 @@ def copy(server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) 
         encrypted = source.encrypted
     server.session()  # logged in before the copy replaces all accounts
     encryption = mariadb_encryption(endpoint, encrypted=encrypted)
-    with _definitions_held(endpoint), source_login(server.layout, endpoint, encryption) as login:
-        position = _Stream(server, endpoint, total, progress).run(login)
-    server.make_account_again()
+    with _definitions_held(endpoint) as definitions:
+        with source_login(server.layout, endpoint, encryption) as login:
+            position = _Stream(server, endpoint, total, progress).run(login)
+        server.make_account_again()
+        _compare(definitions, server.session(), endpoint)
     server.session().run("SET GLOBAL gtid_slave_pos = %s", position)
     return server.position()
 
@@ -63,9 +66,10 @@ def _estimate(source: Source) -> int | None:
 
 
 @contextlib.contextmanager
-def _definitions_held(endpoint: Endpoint) -> Iterator[None]:
+def _definitions_held(endpoint: Endpoint) -> Iterator[Session]:
     """Keeps the source's definitions, accounts and non-transactional tables as they are while the block runs: the
-    snapshot that the dump reads has none of them in it. Transactions on InnoDB tables go on."""
+    snapshot that the dump reads has none of them in it. Transactions on InnoDB tables go on. Gives the session that
+    does it."""
     with open_session(endpoint, answer_timeout=_LOCK_WAIT + 30) as session:
         session.run(f"SET SESSION lock_wait_timeout = {_LOCK_WAIT}, wait_timeout = 31536000")
         try:
@@ -76,7 +80,7 @@ def _definitions_held(endpoint: Endpoint) -> Iterator[None]:
                 f"{endpoint}: its definitions cannot be held for the copy: {error.message}",
                 "a long-running statement or another backup may be in the way; try again later",
             ) from error
-        yield
+        yield session
         _release(session, endpoint)
 
 
@@ -89,6 +93,34 @@ def _release(session: Session, endpoint: Endpoint) -> None:
             f"{endpoint}: the connection that held its definitions was lost during the copy: {error.message}",
             "try again; see whether something between here and there closes idle connections",
         ) from error
+
+
+def _tables(session: Session) -> dict[str, str]:
+    """The engine of every table that is no view, of the schemas that users have."""
+    rows = session.rows(
+        "SELECT table_schema AS s, table_name AS t, engine AS engine FROM information_schema.tables "
+        "WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') "
+        "AND table_type NOT LIKE '%VIEW' AND table_type <> 'TEMPORARY'"
+    )
+    return {f"{row['s']}.{row['t']}": str(row["engine"] or "") for row in rows}
+
+
+def _compare(source: Session, copy: Session, endpoint: Endpoint) -> None:
+    """That every table is there, and of its engine: a server that lacks an engine makes InnoDB's table of it and says
+    nothing. Raises ``SourceError``."""
+    wanted, found = _tables(source), _tables(copy)
+    lines = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
+    lines += [
+        f"{name} is {wanted[name] or 'of an engine that is not loaded'} there and {found[name] or '(none)'} here"
+        for name in sorted(wanted.keys() & found.keys())
+        if wanted[name] != found[name]
+    ]
+    if lines:
+        raise SourceError(
+            f"{endpoint}: its copy is not what it has: {shortened(lines)}",
+            "if the node's server has the storage engine as a plugin, load it: plugins of the shard, such as "
+            '["ha_archive"]; else move the table to another engine on the primary',
+        )
 
 
 class _Stream:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tidemark.holdings import OWN_SCHEMAS, Inventory, InventoryTable
 from tidemark.mysql.flavours.base import Flavour
 from tidemark.mysql.session import Session
@@ -15,6 +17,22 @@ _COUNTS = {
     "events": "SELECT COUNT(*) FROM information_schema.events WHERE event_schema NOT IN ('mysql', 'sys')",
     "triggers": "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema NOT IN ('mysql', 'sys')",
 }
+
+
+def engines(session: Session) -> frozenset[str]:
+    """The storage engines that a server has loaded."""
+    rows = session.rows("SELECT engine AS engine FROM information_schema.engines WHERE support IN ('YES', 'DEFAULT')")
+    return frozenset(str(row["engine"]) for row in rows)
+
+
+def missing_plugins(session: Session, wanted: Sequence[str]) -> list[str]:
+    """Those of the plugins (``library``, or ``name=library``) that a server has not loaded. It starts without them and
+    says so in its error log only."""
+    if not wanted:
+        return []
+    rows = session.rows("SELECT plugin_library AS file FROM information_schema.plugins")
+    loaded = {str(row["file"] or "").removesuffix(".so") for row in rows}
+    return [entry for entry in wanted if entry.rpartition("=")[2].removesuffix(".so") not in loaded]
 
 
 def take_inventory(session: Session, flavour: Flavour) -> Inventory:

@@ -33,7 +33,7 @@ from tidemark.mysql.layout import Layout
 from tidemark.mysql.options import SHARED_OPTIONS, ServerOptions, new_server_id, option_file, write_private
 from tidemark.mysql.server import state
 from tidemark.mysql.server.error_log import ErrorLog
-from tidemark.mysql.server.inventory import take_inventory
+from tidemark.mysql.server.inventory import missing_plugins, take_inventory
 from tidemark.mysql.server.state import ServerRecord
 from tidemark.mysql.session import LOST, Session
 from tidemark.mysql.source.base import Source
@@ -206,6 +206,13 @@ class PrivateServer:
                 progress(Progress("starting the private server", int(waited), None, "seconds"))
                 time.sleep(_POLL)
         self.layout.init.unlink(missing_ok=True)
+        if missing := missing_plugins(self.session(), self.options.plugins):
+            explained = self.log.explain(self.layout.console)
+            self.kill()
+            raise ServerStartFailed(
+                f"the private {self.flavour.name} has not loaded {', '.join(missing)}:\n{explained}",
+                "correct plugins of the shard, or install the library in this node's plugin folder",
+            )
 
     # Positions
 
@@ -428,6 +435,8 @@ class PrivateServer:
             **SHARED_OPTIONS,
             **self.flavour.option_values(self.layout, self.options),
         }
+        if self.options.plugins:
+            values["plugin_load_add"] = ";".join(self.options.plugins)
         if os.geteuid() == 0:
             values["user"] = "root"
         if init_file:
