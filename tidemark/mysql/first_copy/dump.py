@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tidemark.errors import SourceError, TidemarkError
+from tidemark.errors import SourceError, SourceUnfit, TidemarkError
 from tidemark.holdings import shortened
 from tidemark.mysql import process
 from tidemark.mysql.endpoint import Endpoint
@@ -46,6 +46,7 @@ def copy(server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) 
     with connect(endpoint, server.flavour.name) as source:
         source.check_fit()
         source.check_rights(_RIGHTS, statement_rights=", ".join(_RIGHTS))
+        _check_nothing_in_doubt(source)
         total = _estimate(source)
         encrypted = source.encrypted
     server.session()  # logged in before the copy replaces all accounts
@@ -57,6 +58,17 @@ def copy(server: PrivateServer, endpoint: Endpoint, progress: ProgressCallback) 
         _compare(definitions, server.session(), endpoint)
     server.session().run("SET GLOBAL gtid_slave_pos = %s", position)
     return server.position()
+
+
+def _check_nothing_in_doubt(source: Source) -> None:
+    """A dump has nothing of an XA transaction that is prepared, and its end could never be replicated. Raises
+    ``SourceUnfit``."""
+    if rows := source.session.rows("XA RECOVER FORMAT = 'SQL'"):
+        raise SourceUnfit(
+            f"{source.endpoint}: XA transactions are prepared and not ended, and a first copy would lose them: "
+            f"{shortened([str(row['data']) for row in rows])}",
+            "XA COMMIT or XA ROLLBACK them there, or wait until their owner has, and try again",
+        )
 
 
 def _estimate(source: Source) -> int | None:
@@ -157,7 +169,7 @@ class _Stream:
         if statuses[0] or not _COMPLETE.search(tail):
             raise SourceError(
                 f"{self._endpoint}: the dump broke off: {said[0] or 'no reason given'} (status {statuses[0]})",
-                "nothing of it is kept; see the source's error log and max_allowed_packet, and try again",
+                _hint(said[0]),
             )
         if not positions:
             raise SourceError(f"{self._endpoint}: the dump does not say which position it was taken at")
@@ -212,6 +224,8 @@ class _Stream:
             "--max-allowed-packet=1G",
             "--loose-dump-history",
             # The private server's own, and what it works out again by itself.
+            # A disk's own folder, which a server takes for a schema.
+            "--ignore-database=#mysql50#lost+found",
             "--ignore-table=mysql.gtid_slave_pos",
             "--ignore-table=mysql.innodb_index_stats",
             "--ignore-table=mysql.innodb_table_stats",
@@ -224,6 +238,16 @@ class _Stream:
             "--default-character-set=utf8mb4",
             "--max-allowed-packet=1G",
         ]
+
+
+def _hint(said: str) -> str:
+    """What to try when a dump has broken off with these words."""
+    if "references invalid" in said or "(1356)" in said or " 1356" in said:
+        return (
+            "mend or drop that view on the source; where it calls a function, the account needs the right to: "
+            "GRANT EXECUTE ON *.*"
+        )
+    return "nothing of it is kept; see the source's error log and max_allowed_packet, and try again"
 
 
 def _end(program: subprocess.Popen[bytes] | None) -> None:

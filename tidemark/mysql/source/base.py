@@ -77,6 +77,14 @@ class Source(ABC):
             )
         return ()
 
+    def check_numbered(self) -> None:
+        """Raises ``SourceUnfit`` for a server without a number: it refuses every replica."""
+        if self.session.value("SELECT @@GLOBAL.server_id") == "0":
+            raise SourceUnfit(
+                f"{self.endpoint} has no number (server_id = 0), so nobody can replicate from it",
+                "SET GLOBAL server_id to a number that no other server has, and put that into its configuration",
+            )
+
     def check_logs_rows(self) -> None:
         """Raises ``SourceUnfit`` for a source that logs statements as text: to run one again may give other values."""
         if self._binlog_format() == "STATEMENT":

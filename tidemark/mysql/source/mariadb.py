@@ -48,6 +48,7 @@ class MariaDBSource(Source):
         self.check_version()
         if not int(self.session.value("SELECT @@GLOBAL.log_bin") or 0):
             raise SourceUnfit(f"{self.endpoint} keeps no binary log (log_bin is OFF)", "start it with log_bin")
+        self.check_numbered()
         self.check_logs_rows()
         self.check_rights(["REPLICATION SLAVE", "BINLOG MONITOR"])
         self.check_no_binlog_filter(self.session.rows("SHOW MASTER STATUS"))

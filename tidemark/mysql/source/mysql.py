@@ -48,6 +48,7 @@ class MySQLSource(Source):
                 f"{self.endpoint} does not number its transactions (gtid_mode is {settings['gtid_mode']})",
                 "set enforce_gtid_consistency = ON and gtid_mode = ON there",
             )
+        self.check_numbered()
         self.check_logs_rows()
         self.check_rights(["REPLICATION SLAVE", "REPLICATION CLIENT"])  # the second one to see filters
         modern = parse_version(self.version) >= (8, 2, 0)
