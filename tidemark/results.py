@@ -129,6 +129,8 @@ class CatchupResult(StepResult, SourceSeen):
     """The position reached."""
     transactions: int = 0
     """Transactions between the two."""
+    variables: dict[str, str] = {}
+    """Server variables that the data folder cannot do without, as the source has them now."""
     oldest_binlog: str = ""
     """The name of the oldest of them."""
     oldest_binlog_at: datetime | None = None

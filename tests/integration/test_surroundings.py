@@ -89,3 +89,55 @@ def test_a_plugin_that_the_node_has_is_loaded(primary: Primary, tmp_path: Path) 
     project.set_shard(SHARD, plugins=["semisync_replica.so"])
 
     assert project.json("backup", SHARD)["number"] == 1
+
+
+CHANGES = {
+    "mysql": (("innodb_default_row_format", "compact"), ("partial_revokes", "ON"), ("innodb_strict_mode", "OFF")),
+    "mariadb": (
+        ("innodb_default_row_format", "compact"),
+        ("default_storage_engine", "Aria"),
+        ("innodb_strict_mode", "OFF"),
+    ),
+}
+SINCE = {
+    "mysql": (
+        "REVOKE SELECT ON mysql.* FROM partly@'%'",
+        # 767 bytes are the most that the compact format takes in a key: 1709 where it is strict.
+        "CREATE TABLE d.made (a VARCHAR(100) PRIMARY KEY, b TEXT)",
+        "CREATE TABLE d.squeezed (a INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=64",
+    ),
+    "mariadb": (
+        "CREATE TABLE d.made (a VARCHAR(100) PRIMARY KEY, b TEXT) ENGINE=InnoDB",
+        "CREATE TABLE d.default_engine (a INT PRIMARY KEY)",
+        "CREATE TABLE d.squeezed (a INT PRIMARY KEY) ENGINE=InnoDB ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=64",
+    ),
+}
+
+
+def test_what_the_operator_changes_after_the_first_backup_is_the_private_servers_too(
+    primary: Primary, tmp_path: Path
+) -> None:
+    project = Project(tmp_path)
+    project.add_shard(SHARD, primary)
+    primary.execute("CREATE DATABASE d")
+    primary.execute("CREATE USER partly@'%' IDENTIFIED BY 'Aa1!partly'")
+    primary.execute("GRANT SELECT ON *.* TO partly@'%'")
+    project.json("backup", SHARD)
+    for name, value in CHANGES[primary.flavour]:
+        primary.execute(f"SET GLOBAL {name} = {value}")
+    for statement in SINCE[primary.flavour]:
+        primary.execute(statement)
+    told = "SELECT table_name, engine, row_format FROM information_schema.tables WHERE table_schema = 'd' ORDER BY 1"
+    wanted = primary.execute(told)
+    assert ("made", "InnoDB", "Compact") in wanted
+
+    project.json("backup", SHARD)
+    project.json("backup", SHARD)
+
+    inventory = project.json("restore", SHARD, "--stdout-manifest")["inventory"]
+    assert [
+        (table["name"], table["engine"], table["row_format"])
+        for table in inventory["tables"]
+        if table["schema_name"] == "d"
+    ] == wanted
+    assert project.json("backups", SHARD)[-1]["variables"]["innodb_default_row_format"] == "compact"

@@ -65,6 +65,7 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
             checkpoint = source.position()
             engines = mysql.engines(source.session)
             server.share_time_zone(source, run.shard.time_zone)
+            variables = server.share_variables(source)
             bridge = mysql.measure_bridge(source, restored.position, flavour, server.layout)
         sources.check_not_errant(run, found, checkpoint)
 
@@ -106,6 +107,7 @@ def _catch_up(run: Run, progress: ProgressCallback, guard: Guard) -> CatchupResu
         checkpoint=checkpoint,
         position=caught.position,
         transactions=caught.transactions,
+        variables=variables,
         binlog_bytes=bridge.total_bytes,
         binlog_retention_seconds=bridge.retention,
         oldest_binlog=bridge.oldest,

@@ -38,7 +38,7 @@ def _stop(run: Run, progress: ProgressCallback, guard: Guard) -> StopResult:
     servers = ServerTools.open(run)
     flavour = servers.flavour(restored.flavour)
     watch = bounds.DiskWatch(servers.disk, f"{run.shard.name}: the stop", always, most=bounds.JOURNAL_ROOM)
-    with servers.server(flavour, restored.variables, restored.bytes) as server:
+    with servers.server(flavour, caught.variables or restored.variables, restored.bytes) as server:
         server.start(progress)  # adopts the running one; starts it again when it was stopped but that was not recorded
         with watch.beside(lambda: mysql.kill_leftover(run.folder)):
             tolerated = server.execute_all(

@@ -97,7 +97,7 @@ def _commit(run: Run, opened: UploadTools, progress: ProgressCallback, guard: Gu
         kept=restored.kept,
         first_backup=restored.first_backup,
         started_at=restored.started_at or datetime.now(UTC),
-        variables=restored.variables,
+        variables=caught.variables or restored.variables,
         inventory=note.inventory if note else None,
     )
     base = backups.catalog.backup(restored.backup) if restored.newest and restored.backup else None

@@ -229,6 +229,13 @@ class PrivateServer:
         """All that the running server says it holds."""
         return take_inventory(self.session(), self.flavour)
 
+    def share_variables(self, source: Source) -> dict[str, str]:
+        """Makes the source's variables of this moment this server's own, from its next start on, but for those that its
+        data folder is made with; gives all that it shares then."""
+        variables = {**self.options.variables, **source.changing_variables()}
+        self.options = dataclasses.replace(self.options, variables=variables)
+        return variables
+
     def share_time_zone(self, source: Source, wanted: str = "") -> None:
         """Makes the system's time zone of the source this server's own, from its next start on; ``wanted`` is the zone
         that the operator has named. Raises ``SourceUnfit`` when this machine does not have it."""
@@ -435,6 +442,8 @@ class PrivateServer:
             **SHARED_OPTIONS,
             **self.flavour.option_values(self.layout, self.options),
         }
+        # What the primary has taken must be taken, whatever its sessions had set.
+        values["innodb_strict_mode"] = "OFF"
         if self.options.plugins:
             values["plugin_load_add"] = ";".join(self.options.plugins)
         if os.geteuid() == 0:

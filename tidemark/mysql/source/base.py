@@ -18,6 +18,18 @@ _BUILT_IN = "(built-in)"
 """How a server shows a file's name that was never set; it would not take that itself."""
 
 
+MADE_WITH = frozenset(
+    {
+        "aria_block_size",
+        "innodb_data_file_path",
+        "innodb_page_size",
+        "innodb_undo_tablespaces",
+        "lower_case_table_names",
+        "mysql56_temporal_format",
+    }
+)
+"""Variables that a data folder is made with."""
+
 _NO_FILTERS = frozenset({"replicate_annotate_row_events"})
 """Variables that are called like filters, and are none."""
 
@@ -191,6 +203,11 @@ class Source(ABC):
             # Wherever the source keeps its system tablespace, the private server has it in its data folder.
             found["innodb_data_file_path"] = ";".join(part.rsplit("/", 1)[-1] for part in parts)
         return dict(sorted(found.items()))
+
+    def changing_variables(self) -> dict[str, str]:
+        """Those of ``variables`` that an operator may have changed since: what statements mean and new tables become.
+        The others are how the files are made, and stay what they were when these were."""
+        return {name: value for name, value in self.variables().items() if name not in MADE_WITH}
 
     def check_version(self) -> None:
         """Raises ``SourceUnfit`` for a server that is too old."""

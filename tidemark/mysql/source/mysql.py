@@ -33,6 +33,7 @@ class MySQLSource(Source):
         "innodb_strict_mode",
         "lower_case_table_names",
         "ngram_token_size",
+        "partial_revokes",
     )
 
     def position(self) -> str:
