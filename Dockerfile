@@ -30,7 +30,7 @@ RUN /opt/tidemark/bin/pip install --no-cache-dir --no-deps . \
 
 FROM debian:bookworm-slim AS control
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 libmariadb3 ca-certificates \
+ && apt-get install -y --no-install-recommends python3 libmariadb3 ca-certificates tzdata \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/tidemark --shell /usr/sbin/nologin tidemark \
  && install -d -o tidemark -g tidemark -m 0700 /var/lib/tidemark \

@@ -102,7 +102,6 @@ CHANGES = {
 SINCE = {
     "mysql": (
         "REVOKE SELECT ON mysql.* FROM partly@'%'",
-        # 767 bytes are the most that the compact format takes in a key: 1709 where it is strict.
         "CREATE TABLE d.made (a VARCHAR(100) PRIMARY KEY, b TEXT)",
         "CREATE TABLE d.squeezed (a INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=64",
     ),
