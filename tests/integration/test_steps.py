@@ -250,8 +250,8 @@ def test_a_kept_folder_spares_the_next_restore_and_is_not_trusted(
 ) -> None:
     project.set("node", keep=True)
     results: list[StepResult] = []
-    for _ in range(2):
-        if results:
+    for number in range(3):
+        if number == 2:
             spoilt = project.scratch / "kept" / SHARD / "data" / "ledger" / "entry_1.ibd"
             with spoilt.open("r+b") as stream:
                 stream.seek(5 * 16384)
@@ -259,10 +259,10 @@ def test_a_kept_folder_spares_the_next_restore_and_is_not_trusted(
             (spoilt.parent / "foreign.ibd").write_bytes(b"nor this")
         steps.alone.run(project.settings(), project.path, SHARD, steps.alone.Audience(finished=results.append))
         primary.execute("INSERT INTO ledger.entry_1 (account, amount, reference, text) VALUES (1, 1, 'kept', '')")
-    second = next(r for r in reversed(results) if isinstance(r, steps.RestoreResult))
+    restored = [result for result in results if isinstance(result, steps.RestoreResult)]
 
-    assert second.kept == 1
-    assert 0 < second.fetched_bytes < second.bytes / 4, "the spoilt block, and maps"
+    assert [result.kept for result in restored] == [None, None, 2], "the second run proves the first backup"
+    assert 0 < restored[2].fetched_bytes < restored[2].bytes / 4, "the spoilt block, and maps"
     primary.execute("DELETE FROM ledger.entry_1 WHERE reference = 'kept' ORDER BY id DESC LIMIT 1")
     assert restored_equals(primary, project, tmp_path)
 
@@ -275,25 +275,31 @@ def test_a_pack_that_the_store_has_lost_behind_a_kept_folder_is_stored_again_and
     primary: Primary, project: Project, tmp_path: Path
 ) -> None:
     project.set("node", keep=True)
-    back_up(project)
-    back_up(project)
+    for _ in range(3):
+        back_up(project)
     packs = sorted((project.repository / SHARD / "packs").rglob("0*"), key=lambda path: path.stat().st_size)
     packs[-1].unlink()
 
-    third = back_up(project)
+    fourth = back_up(project)
 
-    assert "1 of its packs are gone from the repository" in third.damaged[2]
-    assert packs[-1].name in third.damaged[2]
+    assert "1 of its packs are gone from the repository" in fourth.damaged[3]
+    assert packs[-1].name in fourth.damaged[3]
     assert restored_equals(primary, project, tmp_path)
     assert back_up(project).damaged == {}
 
 
 def test_a_run_on_a_kept_folder_proves_nothing_until_a_proof_is_due(project: Project) -> None:
     project.set("node", keep=True)
-    for _ in range(3):
+    project.set("retention", keep_last=9)
+    for _ in range(4):
         back_up(project)
     listed = project.json("backups", SHARD)
-    assert [(backup["kept"], backup["proven"]) for backup in listed] == [(2, False)]
+    assert [(backup["kept"], backup["proven"]) for backup in listed] == [
+        (None, True),  # by the second run, which fetched everything
+        (None, False),
+        (2, False),
+        (3, False),
+    ]
     project.set("node", keep=True, prove_every="0s")
 
     results: list[StepResult] = []
@@ -302,12 +308,13 @@ def test_a_run_on_a_kept_folder_proves_nothing_until_a_proof_is_due(project: Pro
     restored = next(result for result in results if isinstance(result, steps.RestoreResult))
     assert restored.kept is None
     assert restored.fetched_bytes > 1_000_000
-    assert [backup["proven"] for backup in project.json("backups", SHARD)] == [True, False]
+    assert [backup["proven"] for backup in project.json("backups", SHARD)] == [True, False, False, True, False]
     assert (project.scratch / "kept" / SHARD).is_dir()
 
 
 def test_a_restore_that_was_killed_on_a_kept_folder_still_knows_that(project: Project) -> None:
     project.set("node", keep=True)
+    back_up(project)
     back_up(project)
     run = new_run(project)
 
@@ -318,6 +325,6 @@ def test_a_restore_that_was_killed_on_a_kept_folder_still_knows_that(project: Pr
     with pytest.raises(KeyboardInterrupt):
         steps.restore.run(run, progress=die)
 
-    assert steps.restore.run(run).kept == 1
-    assert steps.restore.again(run).kept == 1
+    assert steps.restore.run(run).kept == 2
+    assert steps.restore.again(run).kept == 2
     steps.cleanup.run(run.folder)

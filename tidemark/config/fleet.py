@@ -32,7 +32,8 @@ class NodeSettings(Section):
     as soon as a run needs their room, and all of them when this is false again."""
     prove_every: Duration = timedelta(days=7)
     """With ``keep``: how long a shard may go on from kept folders alone. A run that does proves nothing about what the
-    repository has; once the last proof is older than this, a run fetches everything and proves the newest backup."""
+    repository has; the second run of a shard, and one whenever the last proof is older than this, fetches everything
+    and proves the newest backup."""
     start_timeout: Duration = timedelta(minutes=5)
     """How long a private server that starts may do nothing: neither read nor write nor compute."""
     stop_timeout: Duration = timedelta(hours=1)

@@ -165,10 +165,9 @@ def _from_backup(
 
 
 def _proof_is_due(history: History, prove_every: timedelta, now: datetime) -> bool:
-    """Whether a run must fetch everything: it is long ago that one did. Without any proof the oldest backup counts."""
+    """Whether a run must fetch everything: none has yet, or it is long ago that one did."""
     proofs = [backup.finished_at for backup in history.backups if backup.proves is not None]
-    since = max(proofs) if proofs else min(backup.finished_at for backup in history.backups)
-    return now - since >= prove_every
+    return not proofs or now - max(proofs) >= prove_every
 
 
 def _go_on_from_kept(run: Run, warm: WarmFolders, *, fetch_all: bool) -> int | None:
