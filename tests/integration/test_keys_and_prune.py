@@ -131,7 +131,7 @@ def test_a_plan_is_printed_and_then_done(project: Project) -> None:
     project.set_shard(SHARD, **{"retention.keep_last": 1})
     dry = run(project, "prune", SHARD, "--dry-run")
     assert "would delete 1 of 3 backups" in dry.stdout
-    assert "the newest that a later run has restored and started" in dry.stdout
+    assert "the newest that a later run has fetched and started" in dry.stdout
     assert "no rule asks for it" in dry.stdout
     assert "Redis was not asked" in dry.stderr
     assert len(project.json("backups", SHARD)) == 3
