@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tidemark.holdings import Inventory, InventoryTable
 from tidemark.mysql.data_folder.selection import Selection
@@ -19,7 +19,6 @@ _FILES_OF = {
 """By engine: the files that every table of it has. InnoDB's are those of its tablespaces."""
 _DEFINITION = ".frm"
 """Of every table of MariaDB; MySQL keeps definitions in its dictionary."""
-_SYSTEM_TABLES_WITHOUT_FILES = frozenset({"performance_schema", "information_schema"})
 _OLD_NAME = "#mysql50#"
 """What stands before the name of a folder that was not made by the server: it is the folder's name as it is."""
 
@@ -29,40 +28,48 @@ def uncovered(inventory: Inventory, selection: Selection, flavour: str) -> list[
     there, folders = set(selection.files), set(selection.directories)
     lines = [f"{file} of tablespace {space.name}" for space in inventory.tablespaces for file in space.files
              if file not in there]  # fmt: skip
-    names = {schema: _folder(schema, folders) for schema in inventory.schemas}
-    lines += [f"the folder of schema {schema}" for schema, folder in names.items() if not folder]
-    wanted: Counter[tuple[str, str]] = Counter()
-    of: dict[tuple[str, str], InventoryTable] = {}
+    homes = {schema: _found(schema, folders) for schema in inventory.schemas}
+    lines += [f"the folder of schema {schema}" for schema, found in homes.items() if not found]
+    stems = _stems(selection.files)
+    # Names that only a server can tell apart are counted: as many files as tables that they may be of.
+    wanted: Counter[tuple[str, str, str]] = Counter()
     for table in inventory.tables:
-        for suffix in _suffixes(table, flavour):
-            key = (names.get(table.schema_name) or "", f"{_pattern(table.name)}(#P#.*)?{re.escape(suffix)}")
-            wanted[key] += 1
-            of[key] = table
-    by_folder: dict[str, list[str]] = {}
-    for file in there:
-        folder, _, name = file.rpartition("/")
-        by_folder.setdefault(folder, []).append(name)
-    for (folder, pattern), count in wanted.items():
-        if not folder:
+        home = min(homes.get(table.schema_name) or [""])
+        if not home:
             continue  # told already
-        expression = re.compile(pattern, re.IGNORECASE)
-        if sum(bool(expression.fullmatch(name)) for name in by_folder.get(folder, ())) < count:
-            table = of[folder, pattern]
-            lines.append(f"a file of table {table.schema_name}.{table.name} ({table.engine})")
+        for suffix in _suffixes(table, flavour):
+            key = home, suffix, _pattern(table.name)
+            wanted[key] += 1
+            if len(_found(table.name, stems.get((home, suffix.lower()), set()), re.IGNORECASE)) < wanted[key]:
+                lines.append(f"a file of table {table.schema_name}.{table.name} ({table.engine})")
     return lines
 
 
+def _stems(files: Iterable[str]) -> dict[tuple[str, str], set[str]]:
+    """By folder and end of the file's name: what stands before it, without a partition, in lower case."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        stem, dot, end = name.lower().rpartition(".")
+        found.setdefault((folder, dot + end), set()).add(stem.partition("#p#")[0])
+    return found
+
+
 def _suffixes(table: InventoryTable, flavour: str) -> tuple[str, ...]:
-    if table.schema_name in _SYSTEM_TABLES_WITHOUT_FILES:
-        return ()
     definition = (_DEFINITION,) if flavour == "mariadb" else ()
     return definition + _FILES_OF.get(table.engine, ())
 
 
-def _folder(schema: str, folders: Iterable[str]) -> str:
-    """The folder of a schema; empty when there is none."""
-    expression = re.compile(_pattern(schema))
-    return next((folder for folder in sorted(folders) if expression.fullmatch(folder)), "")
+def _found(name: str, among: Collection[str], flags: re.RegexFlag = re.NOFLAG) -> list[str]:
+    """Those of the files or folders that may be called for this name. One of ASCII is looked up: there may be a hundred
+    thousand of them."""
+    if not name.isascii():
+        expression = re.compile(_pattern(name), flags)
+        return [written for written in among if expression.fullmatch(written)]
+    literal = name.removeprefix(_OLD_NAME) if name.startswith(_OLD_NAME) else "".join(map(_letter, name))
+    if flags & re.IGNORECASE:
+        literal = literal.lower()
+    return [written for written in (literal, f"{literal}@@@") if written in among]
 
 
 def _pattern(name: str) -> str:
