@@ -77,8 +77,8 @@ class _All:
 
     def run(self) -> VerifiedAll:
         began = time.monotonic()
-        sizes, alien = self._list()
-        manifests = self._read_manifests()
+        numbers, sizes, alien = self._list()
+        manifests = self._read_manifests(numbers)
         used = self._compare(manifests, sizes)
         read = pages = unchecked = fetched = 0
         for manifest in reversed(manifests):
@@ -107,24 +107,28 @@ class _All:
             seconds=round(time.monotonic() - began, 3),
         )
 
-    def _list(self) -> tuple[dict[PackName, int], list[str]]:
-        """The packs that there are with their sizes, and what is no object of ours."""
-        names, sizes, alien = self._names, {}, []
+    def _list(self) -> tuple[list[int], dict[PackName, int], list[str]]:
+        """By one listing: the backups' numbers, the packs with their sizes, and what is no object of ours."""
+        names = self._names
+        numbers: list[int] = []
+        sizes: dict[PackName, int] = {}
+        alien: list[str] = []
         for info in self._catalog.objects.store.list(f"{names.shard}/"):
             if info.name.startswith(names.packs) and (pack := names.parse_pack(info.name)):
                 sizes[pack] = info.size
-            elif not info.name.startswith(names.logs) and not (
-                info.name.startswith(names.backups) and names.parse_manifest(info.name)
-            ):
+            elif info.name.startswith(names.backups) and (number := names.parse_manifest(info.name)):
+                numbers.append(number)
+            elif not info.name.startswith(names.logs):
                 alien.append(info.name)
-        return sizes, alien
+        return sorted(numbers), sizes, alien
 
-    def _read_manifests(self) -> list[Manifest]:
+    def _read_manifests(self, numbers: list[int]) -> list[Manifest]:
         """Those that can be read whole, oldest first; what is wrong with the others, and with their chain, is noted."""
         found: list[Manifest] = []
-        for number in self._catalog.sizes():
+        store, codec = self._catalog.objects.store, self._catalog.objects.codec()
+        for number in numbers:
             try:
-                manifest = self._catalog.manifest(self._catalog.backup(number))
+                manifest = codec.decode(number, store.get(self._names.manifest(number)))
             except (Damaged, ObjectMissing) as error:
                 self._note(number, error.message)
                 continue
