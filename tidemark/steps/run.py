@@ -143,22 +143,13 @@ class Run:
 
     def record(self, result: Result) -> Result:
         """Writes a step's result into the folder: from now on the step is done."""
-        try:
-            files.write_atomically(self.folder / f"{result.step}.json", result.model_dump_json().encode())
-        except OSError as error:
-            raise scratch_error(self.settings.node.scratch, error) from error
+        self._write(self.folder / f"{result.step}.json", result.model_dump_json())
         return result
 
     def note_kept(self, backup: int | None) -> None:
         """Notes which backup's kept folder the run's data folder began as; None: it did not. A step that comes again
         must know."""
-        try:
-            if backup is None:
-                self._kept.unlink(missing_ok=True)
-            else:
-                files.write_atomically(self._kept, str(backup).encode())
-        except OSError as error:
-            raise scratch_error(self.settings.node.scratch, error) from error
+        self._write(self._kept, None if backup is None else str(backup))
 
     def noted_kept(self) -> int | None:
         """What ``note_kept`` has noted. Raises ``RunError`` when that cannot be read."""
@@ -175,14 +166,7 @@ class Run:
 
     def note_inventory(self, which: Noted, note: InventoryNote | None) -> None:
         """Keeps it for a later step; None when there is nothing to keep."""
-        path = self._inventory(which)
-        try:
-            if note is None:
-                path.unlink(missing_ok=True)
-            else:
-                files.write_atomically(path, note.model_dump_json().encode())
-        except OSError as error:
-            raise scratch_error(self.settings.node.scratch, error) from error
+        self._write(self._inventory(which), None if note is None else note.model_dump_json())
 
     def noted_inventory(self, which: Noted) -> InventoryNote | None:
         """What an earlier step has kept. Raises ``RunError`` when that cannot be read."""
@@ -192,6 +176,16 @@ class Run:
             return None
         except ValidationError as error:
             raise RunError(f"run {self.id}: {self._inventory(which)} is damaged") from error
+
+    def _write(self, path: Path, text: str | None) -> None:
+        """Writes a file of the run's folder; None removes it."""
+        try:
+            if text is None:
+                path.unlink(missing_ok=True)
+            else:
+                files.write_atomically(path, text.encode())
+        except OSError as error:
+            raise scratch_error(self.settings.node.scratch, error) from error
 
     def _inventory(self, which: Noted) -> Path:
         return self.folder / f"inventory-{which}.json"

@@ -99,12 +99,12 @@ def _named(offsets: Offsets, wanted: str, where: str) -> str:
             f'{where}: the time zone "{wanted}" is not known on this node',
             "correct time_zone of the shard, or install the time zones (package tzdata)",
         )
+    zone = zoneinfo.ZoneInfo(wanted)
     for moment, offset in offsets.items():
-        local = datetime.fromtimestamp(moment, UTC).astimezone(zoneinfo.ZoneInfo(wanted)).utcoffset()
-        if local is not None and local.total_seconds() != offset:
+        if (here := _offset_in(zone, moment)) != offset:
             raise SourceUnfit(
                 f"{where}: on {datetime.fromtimestamp(moment, UTC):%Y-%m-%d} its local time is {offset / 3600:+g} h "
-                f'from UTC, and in time_zone = "{wanted}" it is {local.total_seconds() / 3600:+g} h',
+                f'from UTC, and in time_zone = "{wanted}" it is {here / 3600:+g} h',
                 "correct time_zone of the shard, or leave it out",
             )
     return wanted
@@ -122,11 +122,13 @@ def _gives(name: str, offsets: Offsets) -> bool:
     if not (_FOLDER / name).is_file():
         return False
     zone = zoneinfo.ZoneInfo(name)
-    for moment, offset in offsets.items():
-        local = datetime.fromtimestamp(moment, UTC).astimezone(zone).utcoffset()
-        if local is None or local.total_seconds() != offset:
-            return False
-    return True
+    return all(_offset_in(zone, moment) == offset for moment, offset in offsets.items())
+
+
+def _offset_in(zone: zoneinfo.ZoneInfo, moment: int) -> float:
+    """Seconds that the zone is ahead of UTC at that moment."""
+    ahead = datetime.fromtimestamp(moment, UTC).astimezone(zone).utcoffset()
+    return 0.0 if ahead is None else ahead.total_seconds()
 
 
 def _fixed(offset: int) -> str:
